@@ -1,0 +1,96 @@
+// Codec: turns the delta of one fragment into bytes and adds it back into an accumulator.
+//
+// A codec is immutable and thread-safe: all calls are const, allocate nothing that outlives them, and depend on
+// their arguments alone. What lossy encoding leaves over (the residual) belongs to the client; a codec only updates
+// the span it is handed. Encoded bytes describe themselves: any instance of the same name decodes them, whatever
+// parameters it was made with. Wire ids are permanent.
+//
+// DecodeAdd gets bytes from a peer: anything may be in them. It answers INVALID_ARGUMENT, reads and writes nothing
+// out of bounds and allocates nothing that the input's size does not bound.
+//
+//   auto codec = registry.Create("topk:density=0.01,values=int8");
+//   auto bytes = (*codec)->Encode(delta, residual, {}, out);      // residual: this push's input and output
+//   (*codec)->DecodeAdd(out.first(*bytes), 1.0f, accumulator);    // accumulator += 1.0 * decoded
+
+#ifndef TIDEWAY_CORE_INCLUDE_TIDEWAY_CODEC_H_
+#define TIDEWAY_CORE_INCLUDE_TIDEWAY_CODEC_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "tideway/spec.h"
+
+namespace tideway {
+
+struct CodecInfo {
+  std::string name;
+  std::string spec;  // canonical text with all parameters
+  uint8_t wire_id = 0;
+  bool lossless = false;
+  // Lossy codecs of absolute values (bf16, int8) may serve pulls; sparse ones (topk) may not: what they leave out
+  // would be missing from the parameters.
+  bool dense = true;
+};
+
+struct EncodeOptions {
+  // e = residual_decay * residual + delta is what gets encoded (SparseLoCo's beta_ef; 1 is plain error feedback).
+  float residual_decay = 1.0f;
+};
+
+class Codec {
+ public:
+  virtual ~Codec() = default;
+
+  virtual const CodecInfo& info() const = 0;
+
+  // The most bytes that Encode can write for `elements` floats. At most EncodedBytesMax(elements) (limits.h).
+  virtual size_t Bound(size_t elements) const = 0;
+
+  // Encodes e = delta + options.residual_decay * residual into `out` and leaves residual = e - decoded(out).
+  // An empty residual means no error feedback: then e = delta, and what is lost is lost.
+  // REQUIRES: residual is empty or as long as delta; out.size() >= Bound(delta.size()).
+  // Returns the bytes written. INVALID_ARGUMENT, naming the element's index, if e has a NaN or an infinity: then
+  // residual is as it was.
+  virtual absl::StatusOr<size_t> Encode(absl::Span<const float> delta, absl::Span<float> residual,
+                                        const EncodeOptions& options,
+                                        absl::Span<std::byte> out) const = 0;
+
+  // accumulator += scale * decoded(in). INVALID_ARGUMENT if `in` is not an encoding of accumulator.size() elements;
+  // the accumulator's content is then unspecified.
+  virtual absl::Status DecodeAdd(absl::Span<const std::byte> in, float scale,
+                                 absl::Span<float> accumulator) const = 0;
+};
+
+// One line of the list of codecs.
+struct CodecEntry {
+  std::string name;
+  uint8_t wire_id = 0;
+  absl::AnyInvocable<absl::StatusOr<std::unique_ptr<Codec>>(const Spec&) const> create;
+};
+
+// The codecs that a program chose to have: a value, filled by the program.
+class CodecRegistry {
+ public:
+  // ALREADY_EXISTS for a name or wire id that is there.
+  absl::Status Add(CodecEntry entry);
+  // INVALID_ARGUMENT for a malformed spec, NOT_FOUND (naming those that exist) for an unknown codec.
+  absl::StatusOr<std::unique_ptr<Codec>> Create(absl::string_view spec) const;
+  // An instance with default parameters, to decode with. NOT_FOUND for an unknown id.
+  absl::StatusOr<std::unique_ptr<Codec>> CreateForWireId(uint8_t wire_id) const;
+  const std::vector<CodecEntry>& entries() const { return entries_; }
+
+ private:
+  std::vector<CodecEntry> entries_;
+};
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_INCLUDE_TIDEWAY_CODEC_H_

@@ -1,0 +1,65 @@
+// Every limit of Tideway stands here, with the relations between them.
+//
+// A limit is a promise to the other end: whoever is asked for more refuses with RESOURCE_EXHAUSTED or
+// INVALID_ARGUMENT and names the limit. Sizes are in bytes unless the name says otherwise.
+
+#ifndef TIDEWAY_CORE_INCLUDE_TIDEWAY_LIMITS_H_
+#define TIDEWAY_CORE_INCLUDE_TIDEWAY_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tideway {
+
+// --- messages -------------------------------------------------------------------------------------
+// A message is a small header and a payload. The transport delimits both and understands neither.
+inline constexpr size_t kMessageHeaderBytesMax = 256;
+inline constexpr size_t kMessagePayloadBytesMax = size_t{64} << 20;
+inline constexpr size_t kGatherPartsMax = 8;
+// What one connection may hold in its send queue before Send answers RESOURCE_EXHAUSTED.
+inline constexpr size_t kSendQueueBytesMax = size_t{256} << 20;
+inline constexpr size_t kSendQueueMessagesMax = 8192;
+
+// --- layout ---------------------------------------------------------------------------------------
+inline constexpr size_t kFragmentBytesDefault = size_t{1} << 20;  // fp32 bytes
+inline constexpr size_t kFragmentBytesMax = size_t{16} << 20;
+inline constexpr size_t kFragmentBytesMin = 4;
+inline constexpr size_t kFragmentsMax = size_t{1} << 20;
+inline constexpr size_t kTensorsMax = size_t{1} << 16;
+inline constexpr size_t kTensorNameBytesMax = 512;
+inline constexpr size_t kTensorRankMax = 16;
+inline constexpr size_t kServersMax = 1024;
+
+// --- control plane --------------------------------------------------------------------------------
+inline constexpr size_t kControlBytesMax = size_t{1} << 20;  // one serialised control message
+inline constexpr size_t kWorkerNameBytesMax = 128;
+inline constexpr size_t kSpecBytesMax = 512;  // a codec, optimizer or transport spec
+inline constexpr size_t kUriBytesMax = 1024;
+inline constexpr size_t kSessionsMax = 4096;   // per server
+inline constexpr size_t kShardsMax = 1 << 16;  // data shards
+
+// --- flow -----------------------------------------------------------------------------------------
+// Encoded bytes that one client may have un-acked at one server.
+inline constexpr size_t kCreditBytesDefault = size_t{32} << 20;
+inline constexpr size_t kPushesInFlightMax = 512;   // per client and server
+inline constexpr size_t kPullsInFlightMax = 512;    // per client and server
+inline constexpr size_t kDedupWindow = 2048;        // sequences remembered per incarnation
+inline constexpr size_t kPublishedWindowsKept = 4;  // grace windows whose snapshot a server still serves
+
+// No codec may need more than this for `elements` floats: bounds what a receiver accepts unseen.
+constexpr size_t EncodedBytesMax(size_t elements) { return 8 * elements + 1024; }
+
+static_assert(kFragmentBytesDefault <= kFragmentBytesMax);
+static_assert(EncodedBytesMax(kFragmentBytesMax / sizeof(float)) <= kMessagePayloadBytesMax,
+              "the largest fragment must fit into one message with any codec");
+static_assert(kControlBytesMax <= kMessagePayloadBytesMax);
+static_assert(kPushesInFlightMax * 4 <= kDedupWindow,
+              "a retry must still be inside the window that recognises it");
+static_assert(kPushesInFlightMax + kPullsInFlightMax < kSendQueueMessagesMax,
+              "a server must be able to queue an answer to everything that a client may ask");
+static_assert(EncodedBytesMax(kFragmentBytesMax / sizeof(float)) <= kCreditBytesDefault + (1 << 10),
+              "one fragment must fit into the credit");
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_INCLUDE_TIDEWAY_LIMITS_H_
