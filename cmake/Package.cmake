@@ -1,0 +1,29 @@
+# The installed package: find_package(Tideway CONFIG REQUIRED), then link Tideway::tideway.
+include(CMakePackageConfigHelpers)
+
+get_property(tideway_libraries GLOBAL PROPERTY TIDEWAY_INSTALLED_LIBRARIES)
+
+add_library(tideway INTERFACE)
+add_library(Tideway::tideway ALIAS tideway)
+target_link_libraries(tideway INTERFACE ${tideway_libraries})
+
+install(TARGETS tideway ${tideway_libraries} EXPORT TidewayTargets
+        ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+foreach(folder core transports compression)
+  if(EXISTS "${PROJECT_SOURCE_DIR}/${folder}/include/tideway")
+    install(DIRECTORY "${PROJECT_SOURCE_DIR}/${folder}/include/tideway"
+            DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h")
+  endif()
+endforeach()
+install(DIRECTORY "${TIDEWAY_GENERATED_DIR}/tideway" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+
+set(tideway_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/Tideway")
+install(EXPORT TidewayTargets NAMESPACE Tideway:: DESTINATION "${tideway_package_dir}")
+configure_package_config_file(cmake/TidewayConfig.cmake.in
+  "${PROJECT_BINARY_DIR}/TidewayConfig.cmake" INSTALL_DESTINATION "${tideway_package_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/TidewayConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/TidewayConfig.cmake"
+              "${PROJECT_BINARY_DIR}/TidewayConfigVersion.cmake"
+              cmake/FindxxHash.cmake cmake/Findasio.cmake
+        DESTINATION "${tideway_package_dir}")
