@@ -1,0 +1,162 @@
+// Client: a worker's (or an observer's) end: pushes deltas to all servers, pulls parameters from them.
+//
+// A Client speaks for one incarnation of one worker. It holds one connection to each server, keeps it alive, makes it
+// anew when it dies, and sends again what was not acknowledged, the same bytes with the same sequence number, so that
+// the server counts every push exactly once.
+//
+// Threads: every method may be called from any thread, also from a completion. Nothing blocks. Completions fire exactly
+// once, never inside the call that caused them, one at a time per client, on the runtime's executor.
+//
+// Buffers: a delta handed to Push and a destination handed to Pull belong to the client until the completion fires.
+//
+// Order: pushes leave in the order of the calls. Several pushes and pulls may be under way at once; fragments of one push
+// travel in parallel, bounded by bytes_in_flight_max per server.
+//
+// Statuses: INVALID_ARGUMENT (a NaN in a delta, naming the tensor; a wrong length; a layout, codec or name that the server
+// refuses), DEADLINE_EXCEEDED, UNAVAILABLE (a server stayed away for reconnect_timeout), FAILED_PRECONDITION (not joined, or
+// this incarnation was fenced by a newer one or lost its lease), CANCELLED (closed).
+//
+// After DEADLINE_EXCEEDED a push is not undone: each of its fragments may have been applied or not, and what is still unsent
+// returns to the residual when error feedback is on.
+//
+// Close fails what is pending with CANCELLED, and the destructor returns after the last completion; it must not run inside one.
+//
+//   auto client = tideway::Client::Create(&runtime, {.servers = {"tcp://head:5000"}, .codec_up = "int8"}, layout);
+//   (*client)->Join(deadline, [](absl::Status s) { ... });
+//   (*client)->Pull(absl::MakeSpan(theta), {}, deadline, [](absl::StatusOr<tideway::PullReport> r) { ... });
+//   (*client)->Push(delta, {.inner_steps = 50}, deadline, [](absl::StatusOr<tideway::PushReport> r) { ... });
+//
+// The blocking forms in tideway/blocking.h wait for the completion.
+
+#ifndef TIDEWAY_CORE_INCLUDE_TIDEWAY_CLIENT_H_
+#define TIDEWAY_CORE_INCLUDE_TIDEWAY_CLIENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "tideway/assignment.h"
+#include "tideway/layout.h"
+#include "tideway/runtime.h"
+#include "tideway/stats.h"
+
+namespace tideway {
+
+struct ClientOptions {
+  // One URI per server, in the order of the servers' indices. Their number must equal layout.servers().
+  std::vector<std::string> servers;
+  // Names the worker to people and to the servers. A restarted worker that uses the same name takes the place of its
+  // former incarnation. Empty: a random name.
+  std::string worker;
+  // An observer pulls and reads statistics; it never pushes, holds no lease and is not counted as a worker.
+  bool observer = false;
+
+  std::string codec_up = "identity";    // for deltas
+  std::string codec_down = "identity";  // for parameters; must be dense (CodecInfo::dense)
+  // Error feedback for lossy codec_up: what encoding left over is added to the next delta, times residual_decay.
+  bool error_feedback = true;
+  float residual_decay = 1.0f;
+  // A push that the server rejects as stale returns to the residual (true) or is dropped (false).
+  bool keep_rejected = true;
+
+  size_t bytes_in_flight_max = size_t{16} << 20;  // encoded bytes un-acked per server; the server may grant less
+  absl::Duration reconnect_timeout = absl::Seconds(60);
+};
+
+struct PushOptions {
+  uint32_t inner_steps = 0;  // that made this delta
+};
+
+struct PushReport {
+  uint32_t fragments = 0;
+  uint32_t applied = 0;    // of the fragments; a duplicate counts by its original verdict
+  uint32_t buffered = 0;
+  uint32_t rejected = 0;   // as stale
+  uint64_t bytes = 0;      // encoded, without headers, each fragment once
+  uint64_t bytes_fp32 = 0;
+  uint64_t staleness_max = 0;
+};
+
+struct PullOptions {
+  // The window of an Assignment: everybody who pulls with the same number gets the same parameters from a server, for as
+  // long as it remembers that window. 0: the newest.
+  uint64_t window = 0;
+};
+
+struct PullReport {
+  uint64_t version_min = 0;  // over the fragments
+  uint64_t version_max = 0;
+  uint64_t bytes = 0;        // encoded
+  uint64_t bytes_fp32 = 0;
+};
+
+class Client {
+ public:
+  using StatusDone = absl::AnyInvocable<void(absl::Status)>;
+  template <typename T>
+  using ResultDone = absl::AnyInvocable<void(absl::StatusOr<T>)>;
+
+  // INVALID_ARGUMENT for options that can't work. Starts nothing: no thread, no connection. `runtime` outlives the client.
+  static absl::StatusOr<std::unique_ptr<Client>> Create(Runtime* runtime, ClientOptions options,
+                                                        const Layout& layout);
+  virtual ~Client() = default;
+
+  // Connects to all servers and shakes hands. Once, before anything else.
+  virtual void Join(absl::Time deadline, StatusDone done) = 0;
+
+  // `delta`: layout.elements() floats, theta at the last pull minus theta now.
+  virtual void Push(absl::Span<const float> delta, const PushOptions& options, absl::Time deadline,
+                    ResultDone<PushReport> done) = 0;
+
+  // `destination`: layout.elements() floats; filled with the parameters. Later pushes count as made from them.
+  virtual void Pull(absl::Span<float> destination, const PullOptions& options, absl::Time deadline,
+                    ResultDone<PullReport> done) = 0;
+
+  struct PushPullReport {
+    PushReport push;
+    PullReport pull;
+  };
+  // Push, and once all fragments are acknowledged, a pull that contains them.
+  virtual void PushPull(absl::Span<const float> delta, const PushOptions& push_options,
+                        absl::Span<float> destination, const PullOptions& pull_options,
+                        absl::Time deadline, ResultDone<PushPullReport> done) = 0;
+
+  // Asks the leading server (index 0) for the next assignment. `arrival` is null for the first one. The answer comes when the
+  // scheduler releases this worker.
+  virtual void NextAssignment(const Arrival* arrival, absl::Time deadline,
+                              ResultDone<Assignment> done) = 0;
+
+  // What the next heartbeats tell the servers. Heartbeats keep the lease, and run by themselves after Join.
+  virtual void SetStatus(const WorkerStatus& status) = 0;
+
+  // Statistics of server `index`.
+  virtual void Stats(uint32_t index, absl::Time deadline, ResultDone<ServerStats> done) = 0;
+
+  // Asks every server to write a snapshot to its own snapshot directory.
+  virtual void Snapshot(absl::Time deadline, StatusDone done) = 0;
+
+  // Gives the lease back and says goodbye; then Close.
+  virtual void Leave(absl::Time deadline, StatusDone done) = 0;
+
+  // Fails everything pending and closes the connections. Non-blocking.
+  virtual void Close() = 0;
+
+  // The residual of error feedback: layout.elements() floats, or empty before the first push of a lossy codec. A part of
+  // the worker's checkpoint. REQUIRES: no push under way.
+  virtual std::vector<float> residual() const = 0;
+  virtual absl::Status SetResidual(std::vector<float> residual) = 0;
+
+  // The layout, and which connection each server got: transport, addresses, details.
+  virtual const Layout& layout() const = 0;
+  virtual std::vector<ConnectionInfo> connections() const = 0;
+};
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_INCLUDE_TIDEWAY_CLIENT_H_
