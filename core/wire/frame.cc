@@ -1,0 +1,106 @@
+#include "core/wire/frame.h"
+
+#include <bit>
+#include <cassert>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace tideway::wire {
+namespace {
+
+static_assert(std::endian::native == std::endian::little,
+              "the wire is little-endian and headers are copied as they are in memory");
+
+constexpr uint16_t kFlagsKnown = kFlagDuplicate | kFlagFailed;
+
+uint32_t HashHeader(const FrameHeader& header) {
+  return static_cast<uint32_t>(XXH3_64bits(&header, offsetof(FrameHeader, header_hash)));
+}
+
+absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(what); }
+
+}  // namespace
+
+uint64_t HashPayload(absl::Span<const std::byte> payload) {
+  return payload.empty() ? 0 : XXH3_64bits(payload.data(), payload.size());
+}
+
+void WriteHeader(FrameHeader header, absl::Span<std::byte> out) {
+  assert(out.size() == kFrameHeaderBytes);
+  header.magic = kMagic;
+  header.version = kVersion;
+  header.reserved = 0;
+  header.header_hash = HashHeader(header);
+  std::memcpy(out.data(), &header, sizeof(header));
+}
+
+absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t payload_bytes) {
+  if (bytes.size() != kFrameHeaderBytes) {
+    return Bad(absl::StrCat("frame header has ", bytes.size(), " bytes instead of ",
+                            kFrameHeaderBytes));
+  }
+  FrameHeader header;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  if (header.magic != kMagic) {
+    return Bad(absl::StrFormat("frame begins with %08x, not with Tideway's magic %08x", header.magic,
+                               kMagic));
+  }
+  // Before the hash: another version may hash otherwise, and the peer deserves to hear which one we speak.
+  if (header.version != kVersion) {
+    return Bad(absl::StrCat("peer speaks wire version ", header.version, ", this end speaks ",
+                            kVersion, "; run the same release on both ends"));
+  }
+  if (header.header_hash != HashHeader(header)) return Bad("frame header is damaged: hash mismatch");
+  if (header.type < static_cast<uint8_t>(FrameType::kHello) ||
+      header.type > static_cast<uint8_t>(FrameType::kReply)) {
+    return Bad(absl::StrCat("unknown frame type ", header.type));
+  }
+  if ((header.flags & ~kFlagsKnown) != 0 || header.reserved != 0 ||
+      header.verdict > static_cast<uint8_t>(Verdict::kRejected)) {
+    return Bad("frame header has unknown flags or a verdict out of range");
+  }
+  if (header.payload_bytes != payload_bytes) {
+    return Bad(absl::StrCat("frame announces ", header.payload_bytes,
+                            " payload bytes, the message has ", payload_bytes));
+  }
+  return header;
+}
+
+absl::Status CheckPayload(const FrameHeader& header, absl::Span<const std::byte> payload) {
+  if (HashPayload(payload) == header.payload_hash) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("payload of a ",
+                                          TypeName(static_cast<FrameType>(header.type)),
+                                          " frame is damaged: hash mismatch"));
+}
+
+absl::string_view TypeName(FrameType type) {
+  switch (type) {
+    case FrameType::kHello: return "hello";
+    case FrameType::kWelcome: return "welcome";
+    case FrameType::kRefuse: return "refuse";
+    case FrameType::kPush: return "push";
+    case FrameType::kPushAck: return "push-ack";
+    case FrameType::kPull: return "pull";
+    case FrameType::kPullReply: return "pull-reply";
+    case FrameType::kRequest: return "request";
+    case FrameType::kReply: return "reply";
+  }
+  return "unknown";
+}
+
+absl::string_view VerdictName(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kNone: return "none";
+    case Verdict::kApplied: return "applied";
+    case Verdict::kBuffered: return "buffered";
+    case Verdict::kRejected: return "rejected";
+  }
+  return "unknown";
+}
+
+}  // namespace tideway::wire
