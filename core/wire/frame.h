@@ -1,7 +1,7 @@
 // The fixed header that stands in front of every message between a client and a server. docs/wire.md has the byte
 // grammar and a worked example.
 //
-// Little-endian, 88 bytes, written into the headroom of the payload's buffer and sent as the transport's message header.
+// Little-endian, 96 bytes, written into the headroom of the payload's buffer and sent as the transport's message header.
 // Both header and payload carry an XXH3 hash, so that a damaged, truncated or foreign message is recognised before any
 // field of it is believed.
 //
@@ -60,6 +60,8 @@ struct FrameHeader {
   uint64_t fragment_version = 0; // answers: the fragment's version
   uint64_t durable_version = 0;  // kPushAck: the fragment's version in the newest complete snapshot
   uint64_t window = 0;           // kPull: the grace window to pull for, or 0
+  uint64_t floor = 0;            // kPush: every sequence below it has been acknowledged to the client, so the server
+                                 // may forget it
   uint32_t fragment = 0;
   uint32_t elements = 0;         // of the fragment
   uint32_t inner_steps = 0;      // kPush: that made the delta
@@ -71,13 +73,13 @@ struct FrameHeader {
   uint32_t header_hash = 0;      // low 32 bits of XXH3-64 of the bytes before it
 };
 
-inline constexpr size_t kFrameHeaderBytes = 88;
+inline constexpr size_t kFrameHeaderBytes = 96;
 static_assert(sizeof(FrameHeader) == kFrameHeaderBytes, "no padding");
 static_assert(std::is_trivially_copyable_v<FrameHeader>);
 static_assert(offsetof(FrameHeader, session) == 8);
-static_assert(offsetof(FrameHeader, fragment) == 56);
-static_assert(offsetof(FrameHeader, payload_hash) == 72);
-static_assert(offsetof(FrameHeader, header_hash) == 84);
+static_assert(offsetof(FrameHeader, fragment) == 64);
+static_assert(offsetof(FrameHeader, payload_hash) == 80);
+static_assert(offsetof(FrameHeader, header_hash) == 92);
 static_assert(kFrameHeaderBytes <= kMessageHeaderBytesMax);
 static_assert(kMessagePayloadBytesMax <= UINT32_MAX, "payload_bytes is 32 bits");
 

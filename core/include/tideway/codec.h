@@ -30,6 +30,10 @@
 
 namespace tideway {
 
+// The wire id of `identity`, whose encoding is the fp32 values themselves, little-endian: both ends may move them without
+// calling the codec.
+inline constexpr uint8_t kIdentityWireId = 1;
+
 struct CodecInfo {
   std::string name;
   std::string spec;  // canonical text with all parameters
