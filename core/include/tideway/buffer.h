@@ -37,14 +37,16 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer();
 
-  std::byte* data() { return block_ + kBufferHeadroom; }
-  const std::byte* data() const { return block_ + kBufferHeadroom; }
+  // Null for a handle that holds nothing.
+  std::byte* data() { return block_ == nullptr ? nullptr : block_ + kBufferHeadroom; }
+  const std::byte* data() const { return block_ == nullptr ? nullptr : block_ + kBufferHeadroom; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   absl::Span<std::byte> span() { return {data(), size_}; }
   absl::Span<const std::byte> span() const { return {data(), size_}; }
 
-  // The last `bytes` of the headroom, directly in front of data(). REQUIRES: bytes <= kBufferHeadroom.
+  // The last `bytes` of the headroom, directly in front of data(). REQUIRES: bytes <= kBufferHeadroom, and a
+  // block is held (also one of size 0).
   absl::Span<std::byte> headroom(size_t bytes) { return {data() - bytes, bytes}; }
 
   // Shrinks. REQUIRES: bytes <= size().

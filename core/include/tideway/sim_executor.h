@@ -55,6 +55,7 @@ class SimExecutor final : public Executor {
   using Key = std::pair<absl::Time, TimerId>;  // due time, then order of posting
 
   absl::Time now_;
+  bool stopped_ = false;
   TimerId next_id_ = 1;
   std::map<Key, Task> queue_;
   std::unordered_map<TimerId, absl::Time> due_;

@@ -1,0 +1,92 @@
+#include "core/runtime/strand.h"
+
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "core/runtime/ring_queue.h"
+
+namespace tideway {
+namespace {
+
+// Tasks per turn on an executor thread: enough to make the hop cheap, few enough to let other
+// strands have a turn.
+constexpr int kTasksPerTurn = 16;
+
+}  // namespace
+
+struct Strand::State {
+  explicit State(Executor* e) : executor(e) {}
+
+  // Moves the next task to `task`. False, and the strand is idle, if none waits.
+  bool Next(Task& task) {
+    absl::MutexLock lock(&mutex);
+    if (urgent.empty() && normal.empty()) {
+      scheduled = false;
+      return false;
+    }
+    task = urgent.empty() ? normal.pop_front() : urgent.pop_front();
+    return true;
+  }
+
+  Executor* const executor;
+  absl::Mutex mutex;
+  bool scheduled ABSL_GUARDED_BY(mutex) = false;  // a Turn waits or runs
+  RingQueue<Task> urgent ABSL_GUARDED_BY(mutex);
+  RingQueue<Task> normal ABSL_GUARDED_BY(mutex);
+};
+
+// The strand's task on the executor. Destroyed unrun (the executor has stopped), it destroys what
+// waits: tasks that own their strand would otherwise keep themselves alive for ever.
+class Strand::Turn {
+ public:
+  explicit Turn(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  Turn(Turn&&) noexcept = default;
+  Turn& operator=(Turn&&) = delete;
+  ~Turn() {
+    if (state_ == nullptr) return;
+    RingQueue<Task> urgent;
+    RingQueue<Task> normal;
+    absl::MutexLock lock(&state_->mutex);
+    state_->urgent.swap(urgent);
+    state_->normal.swap(normal);
+    state_->scheduled = false;
+  }
+
+  void operator()() {
+    std::shared_ptr<State> state = std::move(state_);
+    Task task;
+    for (int i = 0; i < kTasksPerTurn; ++i) {
+      if (!state->Next(task)) return;
+      std::move(task)();
+      task = nullptr;
+    }
+    Executor* executor = state->executor;
+    executor->Post(Turn(std::move(state)));
+  }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+Strand::Strand(Executor* executor) : state_(std::make_shared<State>(executor)) {}
+
+void Strand::Post(Task task) {
+  {
+    absl::MutexLock lock(&state_->mutex);
+    state_->normal.push_back(std::move(task));
+    if (std::exchange(state_->scheduled, true)) return;
+  }
+  state_->executor->Post(Turn(state_));
+}
+
+void Strand::PostUrgent(Task task) {
+  {
+    absl::MutexLock lock(&state_->mutex);
+    state_->urgent.push_back(std::move(task));
+    if (std::exchange(state_->scheduled, true)) return;
+  }
+  state_->executor->Post(Turn(state_));
+}
+
+}  // namespace tideway

@@ -1,0 +1,43 @@
+// Strand: runs its tasks one after the other, in the order in which they were posted, on the
+// threads of an executor.
+//
+// What only one strand's tasks touch needs no lock. Tasks of different strands run in parallel.
+//
+// Threads: Post and PostUrgent may be called from any thread, also from a task; no task runs inside
+// the call that posted it. Lifetime: a Strand is a handle; copies name the same strand. Dropping
+// the last handle drops nothing that waits: the waiting tasks still run. When the executor is
+// stopped, the waiting tasks are destroyed unrun.
+//
+//   Strand strand(executor);
+//   strand.Post([this] { Apply(); });
+//   strand.PostUrgent([this] { Publish(); });   // before every Apply that still waits
+
+#ifndef TIDEWAY_CORE_RUNTIME_STRAND_H_
+#define TIDEWAY_CORE_RUNTIME_STRAND_H_
+
+#include <memory>
+
+#include "tideway/executor.h"
+
+namespace tideway {
+
+class Strand {
+ public:
+  // `executor` outlives the strand and its tasks.
+  explicit Strand(Executor* executor);
+
+  void Post(Task task);
+
+  // Goes in front of what Post left waiting, and behind the urgent tasks that wait.
+  void PostUrgent(Task task);
+
+ private:
+  struct State;
+  class Turn;
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_RUNTIME_STRAND_H_
