@@ -97,6 +97,9 @@ function(tideway_library name)
   endif()
 endfunction()
 
+# Builds all generated sources and nothing else; clang-tidy needs them.
+add_custom_target(tideway_generated)
+
 function(tideway_proto_library name)
   cmake_parse_arguments(ARG "NO_INSTALL" "" "PROTOS" ${ARGN})
   set(generated)
@@ -112,6 +115,8 @@ function(tideway_proto_library name)
       VERBATIM)
     list(APPEND generated "${stem}.cc" "${stem}.h")
   endforeach()
+  add_custom_target(${name}_sources DEPENDS ${generated})
+  add_dependencies(tideway_generated ${name}_sources)
   add_library(${name} STATIC ${generated})
   target_compile_options(${name} PRIVATE -w)
   target_include_directories(${name} SYSTEM PUBLIC
