@@ -25,5 +25,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/TidewayConfigVersion.cma
   COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/TidewayConfig.cmake"
               "${PROJECT_BINARY_DIR}/TidewayConfigVersion.cmake"
-              cmake/FindxxHash.cmake cmake/Findasio.cmake
+              cmake/FindxxHash.cmake
         DESTINATION "${tideway_package_dir}")

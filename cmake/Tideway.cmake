@@ -85,13 +85,20 @@ function(tideway_install_library name)
   set_property(GLOBAL APPEND PROPERTY TIDEWAY_INSTALLED_LIBRARIES ${name})
 endfunction()
 
+set(TIDEWAY_HEADER_ONLY asio::asio nlohmann_json::nlohmann_json)
+
 function(tideway_library name)
   cmake_parse_arguments(ARG "NO_INSTALL" "" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SRCS})
   tideway_warnings(${name})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
-  # What only our own .cc files use is linked by users, but its headers are not asked of them.
-  target_link_libraries(${name} PRIVATE ${ARG_PRIVATE_DEPS})
+  foreach(dep IN LISTS ARG_PRIVATE_DEPS)
+    # A library of headers that only our .cc files use is not asked of users of the package.
+    if(dep IN_LIST TIDEWAY_HEADER_ONLY)
+      set(dep "$<BUILD_INTERFACE:${dep}>")
+    endif()
+    target_link_libraries(${name} PRIVATE ${dep})
+  endforeach()
   if(NOT ARG_NO_INSTALL)
     tideway_install_library(${name})
   endif()

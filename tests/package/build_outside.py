@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+"""Installs the build into an empty prefix, builds tests/package/outside against it, and runs it.
+
+The C++ example of README.md (the fenced block after "<!-- example: embed.cc -->") is built too,
+exactly as it stands there, so that it cannot rot.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MARK = "<!-- example: embed.cc -->"
+
+
+def example_of(readme):
+    """The marked block's text; None where there is no README; exits where the mark is missing."""
+    if not os.path.exists(readme):
+        print(f"{readme} does not exist; only the test's own program is built")
+        return None
+    with open(readme, encoding="utf-8") as file:
+        text = file.read()
+    match = re.search(re.escape(MARK) + r"\s*\n```[a-z+]*\n(.*?)^```", text, re.S | re.M)
+    if not match:
+        sys.exit(f"{readme}: put {MARK} on the line before the fenced C++ example")
+    return match.group(1)
+
+
+def run(*command):
+    print("+", " ".join(command), flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    if done.returncode != 0:
+        sys.exit(f"{done.stdout}\n{command[0]} failed with {done.returncode}")
+    return done.stdout
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    for flag in ("cmake", "compiler", "build-type", "build", "readme"):
+        parser.add_argument("--" + flag, required=True)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        prefix = os.path.join(work, "prefix")
+        source = os.path.join(work, "outside")
+        build = os.path.join(work, "build")
+        shutil.copytree(os.path.join(HERE, "outside"), source)
+        flags = [f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={args.compiler}",
+                 f"-DCMAKE_BUILD_TYPE={args.build_type}"]
+        example = example_of(args.readme)
+        if example is not None:
+            path = os.path.join(source, "embed.cc")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(example)
+            flags.append(f"-DEXAMPLE={path}")
+        run(args.cmake, "--install", args.build, "--prefix", prefix)
+        run(args.cmake, "-G", "Ninja", "-S", source, "-B", build, *flags)
+        run(args.cmake, "--build", build)
+        print(run(os.path.join(build, "push_pull")))
+
+
+if __name__ == "__main__":
+    main()
