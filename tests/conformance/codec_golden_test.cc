@@ -1,0 +1,128 @@
+// The formats are frozen: what was once written to a log or sent by an older worker must decode for
+// ever. The small vectors are the worked examples of each codec's spec.md, derived by hand; the
+// sums pin the rest.
+
+#include <algorithm>
+#include <cstdint>
+#include <ios>
+#include <string>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "gtest/gtest.h"
+#include "tests/conformance/codec_values.h"
+
+namespace tideway::codec_test {
+namespace {
+
+struct Golden {
+  const char* spec;
+  std::vector<float> delta;
+  const char* hex;
+  std::vector<float> decoded;
+};
+
+const std::vector<Golden>& Examples() {
+  static const auto* const examples = new std::vector<Golden>{
+      {"identity", {}, "", {}},
+      {"identity", {1.0f, -2.5f}, "0000803f000020c0", {1.0f, -2.5f}},
+      {"bf16", {}, "", {}},
+      {"bf16",
+       {1.0f, -2.5f, 1.00390625f, 1.01171875f},
+       "803f20c0803f823f",
+       {1.0f, -2.5f, 1.0f, 1.015625f}},
+      {"int8:block=16", {}, "04000000", {}},
+      {"int8:block=16",
+       {127.0f, -1.5f, 0.5f, 2.5f, -64.0f},
+       "040000000000803f7ffe0002c0",
+       {127.0f, -2.0f, 0.0f, 2.0f, -64.0f}},
+      {"topk", {}, "020800000000000000000000", {}},
+      {"topk:density=0.25,values=int8,block=16",
+       {0.1f, -4.0f, 0.0f, 2.0f, 0.0f, 0.0f, 127.0f, -1.0f},
+       "0204000008000000020000000903"
+       "0000803ffc7f",
+       {0, -4.0f, 0, 0, 0, 0, 127.0f, 0}},
+      {"topk:density=0.25,values=bf16",
+       {0.1f, -4.0f, 0.0f, 2.0f, 0.0f, 0.0f, 127.0f, -1.0f},
+       "0100000008000000020000000903"
+       "80c0fe42",
+       {0, -4.0f, 0, 0, 0, 0, 127.0f, 0}},
+      {"topk:density=0.25,values=fp32",
+       {0.1f, -4.0f, 0.0f, 2.0f, 0.0f, 0.0f, 127.0f, -1.0f},
+       "0000000008000000020000000903"
+       "000080c00000fe42",
+       {0, -4.0f, 0, 0, 0, 0, 127.0f, 0}},
+  };
+  return *examples;
+}
+
+std::string Hex(const std::vector<std::byte>& bytes) {
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+std::vector<std::byte> FromHex(const char* hex) {
+  const std::string text = absl::HexStringToBytes(hex);
+  std::vector<std::byte> bytes;
+  for (const char c : text) bytes.push_back(static_cast<std::byte>(c));
+  return bytes;
+}
+
+uint64_t Fnv1a(const std::vector<std::byte>& bytes) {
+  uint64_t sum = 0xcbf29ce484222325;
+  for (const std::byte byte : bytes) sum = (sum ^ std::to_integer<uint64_t>(byte)) * 0x100000001b3;
+  return sum;
+}
+
+TEST(CodecFormats, TheWorkedExamplesEncodeToTheirBytes) {
+  for (const Golden& example : Examples()) {
+    EXPECT_EQ(Hex(Encode(*Make(example.spec), example.delta)), example.hex) << example.spec;
+  }
+}
+
+TEST(CodecFormats, TheWorkedExamplesDecodeFromTheirBytes) {
+  for (const Golden& example : Examples()) {
+    EXPECT_EQ(Decode(*Make(example.spec), FromHex(example.hex), example.delta.size()),
+              example.decoded)
+        << example.spec;
+  }
+}
+
+TEST(CodecFormats, LongerVectorsKeepTheirSums) {
+  const struct {
+    const char* spec;
+    uint64_t sum;
+  } sums[] = {
+      {"identity", 0x9d8c9aaa3f803d36},
+      {"bf16", 0x55cb778a86de3d6a},
+      {"int8", 0x362975f87d610f24},
+      {"int8:block=16", 0x7a607666789d9e8c},
+      {"topk", 0xec84c84f610591fe},
+      {"topk:density=0.1,values=bf16", 0x66c8754f0934802d},
+      {"topk:density=0.6,values=fp32", 0xd3d78e727ba1fff8},
+  };
+  for (const auto& [spec, sum] : sums) {
+    const auto codec = Make(spec);
+    std::mt19937_64 random(42);
+    std::vector<std::byte> all;
+    for (const Kind kind : kKinds) {
+      const std::vector<std::byte> bytes = Encode(*codec, Values(kind, 5000, random));
+      all.insert(all.end(), bytes.begin(), bytes.end());
+    }
+    EXPECT_EQ(Fnv1a(all), sum) << spec << " 0x" << std::hex << Fnv1a(all);
+  }
+}
+
+TEST(CodecFormats, EveryCodecOfTheListHasAnExample) {
+  for (const std::string& spec : AllSpecs()) {
+    const std::string name = spec.substr(0, spec.find(':'));
+    EXPECT_TRUE(std::any_of(Examples().begin(), Examples().end(),
+                            [&](const Golden& example) {
+                              return std::string(example.spec).substr(0, name.size()) == name;
+                            }))
+        << name << " has no golden bytes";
+  }
+}
+
+}  // namespace
+}  // namespace tideway::codec_test
