@@ -49,7 +49,9 @@ endif()
 
 # Warnings for our own code. Third-party headers come as SYSTEM through imported targets.
 function(tideway_warnings target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Werror)
+  # Designated initialisers leave fields out on purpose.
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Werror
+                         -Wno-missing-field-initializers)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
     target_compile_options(${target} PRIVATE -Wthread-safety)
   else()

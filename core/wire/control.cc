@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace tideway::wire {
@@ -12,9 +13,8 @@ absl::StatusOr<Buffer> PackControl(FrameHeader header, const google::protobuf::M
                                    BufferPool& pool) {
   const size_t bytes = message.ByteSizeLong();
   if (bytes > kControlBytesMax) {
-    return absl::ResourceExhaustedError(absl::StrCat("control message of ", bytes,
-                                                     " bytes is over the limit of ",
-                                                     kControlBytesMax));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "control message of ", bytes, " bytes is over the limit of ", kControlBytesMax));
   }
   absl::StatusOr<Buffer> buffer = pool.Take(bytes);
   if (!buffer.ok()) return buffer.status();
@@ -25,21 +25,26 @@ absl::StatusOr<Buffer> PackControl(FrameHeader header, const google::protobuf::M
   return buffer;
 }
 
+std::string Printable(absl::string_view text, size_t bytes_max) {
+  std::string printable(text.substr(0, bytes_max));
+  std::replace_if(
+      printable.begin(), printable.end(),
+      [](char c) { return !absl::ascii_isprint(static_cast<unsigned char>(c)); }, '?');
+  return printable;
+}
+
 Refusal ToProto(const absl::Status& status) {
   Refusal refusal;
   refusal.set_code(static_cast<int>(status.code()));
-  // A message made of a peer's bytes need not be UTF-8, which proto3 strings must be.
-  std::string text(status.message());
-  std::replace_if(text.begin(), text.end(),
-                  [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
-  refusal.set_message(std::move(text));
+  refusal.set_message(std::string(status.message()));
   return refusal;
 }
 
 absl::Status FromProto(const Refusal& refusal) {
   const bool known = refusal.code() > 0 && refusal.code() <= 16;
-  const auto code = known ? static_cast<absl::StatusCode>(refusal.code()) : absl::StatusCode::kUnknown;
-  return absl::Status(code, refusal.message());
+  const auto code =
+      known ? static_cast<absl::StatusCode>(refusal.code()) : absl::StatusCode::kUnknown;
+  return absl::Status(code, Printable(refusal.message()));
 }
 
 WorkerStatus ToProto(const tideway::WorkerStatus& status) {
@@ -114,7 +119,7 @@ void FillProto(const tideway::WorkerStats& worker, WorkerStats& proto) {
 tideway::WorkerStats FromProto(const WorkerStats& proto) {
   tideway::WorkerStats worker;
   worker.id = proto.id();
-  worker.name = proto.name();
+  worker.name = Printable(proto.name(), kWorkerNameBytesMax);
   worker.active = proto.active();
   worker.incarnation = proto.incarnation();
   worker.status = wire::FromProto(proto.status());

@@ -4,9 +4,11 @@
 #define TIDEWAY_CORE_WIRE_CONTROL_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/wire/frame.h"
 #include "tideway/assignment.h"
@@ -32,6 +34,9 @@ absl::StatusOr<M> UnpackControl(absl::Span<const std::byte> payload) {
   }
   return message;
 }
+
+// A peer's text, fit for a log line: what is not printable ASCII becomes '?', and it ends after `bytes_max`.
+std::string Printable(absl::string_view text, size_t bytes_max = 1024);
 
 Refusal ToProto(const absl::Status& status);
 // Never OK: a refusal that claims code OK or a code that does not exist is UNKNOWN.

@@ -41,21 +41,22 @@ void WriteHeader(FrameHeader header, absl::Span<std::byte> out) {
 
 absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t payload_bytes) {
   if (bytes.size() != kFrameHeaderBytes) {
-    return Bad(absl::StrCat("frame header has ", bytes.size(), " bytes instead of ",
-                            kFrameHeaderBytes));
+    return Bad(
+        absl::StrCat("frame header has ", bytes.size(), " bytes instead of ", kFrameHeaderBytes));
   }
   FrameHeader header;
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (header.magic != kMagic) {
-    return Bad(absl::StrFormat("frame begins with %08x, not with Tideway's magic %08x", header.magic,
-                               kMagic));
+    return Bad(absl::StrFormat("frame begins with %08x, not with Tideway's magic %08x",
+                               header.magic, kMagic));
   }
   // Before the hash: another version may hash otherwise, and the peer deserves to hear which one we speak.
   if (header.version != kVersion) {
     return Bad(absl::StrCat("peer speaks wire version ", header.version, ", this end speaks ",
                             kVersion, "; run the same release on both ends"));
   }
-  if (header.header_hash != HashHeader(header)) return Bad("frame header is damaged: hash mismatch");
+  if (header.header_hash != HashHeader(header))
+    return Bad("frame header is damaged: hash mismatch");
   if (header.type < static_cast<uint8_t>(FrameType::kHello) ||
       header.type > static_cast<uint8_t>(FrameType::kReply)) {
     return Bad(absl::StrCat("unknown frame type ", header.type));
@@ -80,25 +81,38 @@ absl::Status CheckPayload(const FrameHeader& header, absl::Span<const std::byte>
 
 absl::string_view TypeName(FrameType type) {
   switch (type) {
-    case FrameType::kHello: return "hello";
-    case FrameType::kWelcome: return "welcome";
-    case FrameType::kRefuse: return "refuse";
-    case FrameType::kPush: return "push";
-    case FrameType::kPushAck: return "push-ack";
-    case FrameType::kPull: return "pull";
-    case FrameType::kPullReply: return "pull-reply";
-    case FrameType::kRequest: return "request";
-    case FrameType::kReply: return "reply";
+    case FrameType::kHello:
+      return "hello";
+    case FrameType::kWelcome:
+      return "welcome";
+    case FrameType::kRefuse:
+      return "refuse";
+    case FrameType::kPush:
+      return "push";
+    case FrameType::kPushAck:
+      return "push-ack";
+    case FrameType::kPull:
+      return "pull";
+    case FrameType::kPullReply:
+      return "pull-reply";
+    case FrameType::kRequest:
+      return "request";
+    case FrameType::kReply:
+      return "reply";
   }
   return "unknown";
 }
 
 absl::string_view VerdictName(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kNone: return "none";
-    case Verdict::kApplied: return "applied";
-    case Verdict::kBuffered: return "buffered";
-    case Verdict::kRejected: return "rejected";
+    case Verdict::kNone:
+      return "none";
+    case Verdict::kApplied:
+      return "applied";
+    case Verdict::kBuffered:
+      return "buffered";
+    case Verdict::kRejected:
+      return "rejected";
   }
   return "unknown";
 }

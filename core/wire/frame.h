@@ -26,15 +26,15 @@ inline constexpr uint32_t kMagic = 0x59574454;  // "TDWY"
 inline constexpr uint8_t kVersion = 1;
 
 enum class FrameType : uint8_t {
-  kHello = 1,         // client -> server, control.proto Hello
-  kWelcome = 2,       // server -> client, Welcome
-  kRefuse = 3,        // either way, Refusal: the sender closes the connection after it
-  kPush = 4,          // client -> server, one encoded fragment
-  kPushAck = 5,       // server -> client, no payload
-  kPull = 6,          // client -> server, no payload
-  kPullReply = 7,     // server -> client, one encoded fragment
-  kRequest = 8,       // client -> server, ControlRequest
-  kReply = 9,         // server -> client, ControlReply
+  kHello = 1,      // client -> server, control.proto Hello
+  kWelcome = 2,    // server -> client, Welcome
+  kRefuse = 3,     // either way, Refusal: the sender closes the connection after it
+  kPush = 4,       // client -> server, one encoded fragment
+  kPushAck = 5,    // server -> client, no payload
+  kPull = 6,       // client -> server, no payload
+  kPullReply = 7,  // server -> client, one encoded fragment
+  kRequest = 8,    // client -> server, ControlRequest
+  kReply = 9,      // server -> client, ControlReply
 };
 
 // What became of a push.
@@ -46,31 +46,36 @@ enum class Verdict : uint8_t {
 };
 
 // flags
-inline constexpr uint16_t kFlagDuplicate = 1;  // kPushAck: recognised; `verdict` is the original one
-inline constexpr uint16_t kFlagFailed = 2;     // kPullReply: payload is a Refusal that says why this pull failed
+inline constexpr uint16_t kFlagDuplicate =
+    1;  // kPushAck: recognised; `verdict` is the original one
+inline constexpr uint16_t kFlagFailed =
+    2;  // kPullReply: payload is a Refusal that says why this pull failed
 
 struct FrameHeader {
   uint32_t magic = kMagic;
   uint8_t version = kVersion;
-  uint8_t type = 0;              // FrameType
+  uint8_t type = 0;  // FrameType
   uint16_t flags = 0;
-  uint64_t session = 0;          // from Welcome; 0 before it
-  uint64_t sequence = 0;         // kPush: the push's identity; requests: chosen by the client, echoed in the answer
-  uint64_t base_version = 0;     // kPush: the version that the delta started from; kPull: the least version wanted
-  uint64_t fragment_version = 0; // answers: the fragment's version
+  uint64_t session = 0;  // from Welcome; 0 before it
+  uint64_t sequence =
+      0;  // kPush: the push's identity; requests: chosen by the client, echoed in the answer
+  uint64_t base_version =
+      0;  // kPush: the version that the delta started from; kPull: the least version wanted
+  uint64_t fragment_version = 0;  // answers: the fragment's version
   uint64_t durable_version = 0;  // kPushAck: the fragment's version in the newest complete snapshot
   uint64_t window = 0;           // kPull: the grace window to pull for, or 0
-  uint64_t floor = 0;            // kPush: every sequence below it has been acknowledged to the client, so the server
-                                 // may forget it
+  uint64_t floor =
+      0;  // kPush: every sequence below it has been acknowledged to the client, so the server
+          // may forget it
   uint32_t fragment = 0;
-  uint32_t elements = 0;         // of the fragment
-  uint32_t inner_steps = 0;      // kPush: that made the delta
-  uint8_t codec = 0;             // wire id of the payload's codec
-  uint8_t verdict = 0;           // kPushAck
+  uint32_t elements = 0;     // of the fragment
+  uint32_t inner_steps = 0;  // kPush: that made the delta
+  uint8_t codec = 0;         // wire id of the payload's codec
+  uint8_t verdict = 0;       // kPushAck
   uint16_t reserved = 0;
-  uint64_t payload_hash = 0;     // XXH3-64 of the payload; 0 without one
+  uint64_t payload_hash = 0;  // XXH3-64 of the payload; 0 without one
   uint32_t payload_bytes = 0;
-  uint32_t header_hash = 0;      // low 32 bits of XXH3-64 of the bytes before it
+  uint32_t header_hash = 0;  // low 32 bits of XXH3-64 of the bytes before it
 };
 
 inline constexpr size_t kFrameHeaderBytes = 96;

@@ -65,7 +65,8 @@ struct ClientOptions {
   // A push that the server rejects as stale returns to the residual (true) or is dropped (false).
   bool keep_rejected = true;
 
-  size_t bytes_in_flight_max = size_t{16} << 20;  // encoded bytes un-acked per server; the server may grant less
+  size_t bytes_in_flight_max =
+      size_t{16} << 20;  // encoded bytes un-acked per server; the server may grant less
   absl::Duration reconnect_timeout = absl::Seconds(60);
 };
 
@@ -75,10 +76,10 @@ struct PushOptions {
 
 struct PushReport {
   uint32_t fragments = 0;
-  uint32_t applied = 0;    // of the fragments; a duplicate counts by its original verdict
+  uint32_t applied = 0;  // of the fragments; a duplicate counts by its original verdict
   uint32_t buffered = 0;
-  uint32_t rejected = 0;   // as stale
-  uint64_t bytes = 0;      // encoded, without headers, each fragment once
+  uint32_t rejected = 0;  // as stale
+  uint64_t bytes = 0;     // encoded, without headers, each fragment once
   uint64_t bytes_fp32 = 0;
   uint64_t staleness_max = 0;
 };
@@ -92,7 +93,7 @@ struct PullOptions {
 struct PullReport {
   uint64_t version_min = 0;  // over the fragments
   uint64_t version_max = 0;
-  uint64_t bytes = 0;        // encoded
+  uint64_t bytes = 0;  // encoded
   uint64_t bytes_fp32 = 0;
 };
 

@@ -31,7 +31,7 @@ struct TensorSpec {
 
 struct FragmentSpec {
   uint32_t id = 0;
-  size_t offset = 0;    // elements into the flat vector
+  size_t offset = 0;  // elements into the flat vector
   size_t elements = 0;
   uint32_t server = 0;  // index of the server that has it
 };
@@ -54,7 +54,9 @@ class Layout {
   const std::vector<TensorSpec>& tensors() const { return data_->tensors; }
   const std::vector<FragmentSpec>& fragments() const { return data_->fragments; }
   // Ids of the fragments of one server, rising.
-  const std::vector<uint32_t>& fragments_of(uint32_t server) const { return data_->by_server[server]; }
+  const std::vector<uint32_t>& fragments_of(uint32_t server) const {
+    return data_->by_server[server];
+  }
   // XXH3 of names, shapes, cut and server count: equal layouts have equal fingerprints.
   uint64_t fingerprint() const { return data_->fingerprint; }
   // The name of the tensor that holds the element at `offset` of the flat vector.

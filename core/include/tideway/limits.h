@@ -41,12 +41,15 @@ inline constexpr size_t kShardsMax = 1 << 16;  // data shards
 // --- flow -----------------------------------------------------------------------------------------
 // Encoded bytes that one client may have un-acked at one server.
 inline constexpr size_t kCreditBytesDefault = size_t{32} << 20;
-inline constexpr size_t kPushesInFlightMax = 512;   // per client and server
-inline constexpr size_t kPullsInFlightMax = 512;    // per client and server
-inline constexpr size_t kDedupWindow = 2048;        // un-floored sequences remembered per incarnation and fragment
-inline constexpr size_t kRetiredIncarnationsKept = 16;  // former lives that a server still fences, per worker
-inline constexpr size_t kWorkersMax = 4096;             // names that a server remembers
-inline constexpr size_t kPublishedWindowsKept = 4;  // grace windows whose snapshot a server still serves
+inline constexpr size_t kPushesInFlightMax = 512;  // per client and server
+inline constexpr size_t kPullsInFlightMax = 512;   // per client and server
+inline constexpr size_t kDedupWindow =
+    2048;  // un-floored sequences remembered per incarnation and fragment
+inline constexpr size_t kRetiredIncarnationsKept =
+    16;                                      // former lives that a server still fences, per worker
+inline constexpr size_t kWorkersMax = 4096;  // names that a server remembers
+inline constexpr size_t kPublishedWindowsKept =
+    4;  // grace windows whose snapshot a server still serves
 
 // No codec may need more than this for `elements` floats: bounds what a receiver accepts unseen.
 constexpr size_t EncodedBytesMax(size_t elements) { return 8 * elements + 1024; }

@@ -72,7 +72,7 @@ struct LocalSgdOptions {
 
   absl::Duration join_timeout = absl::Seconds(30);
   absl::Duration exchange_timeout = absl::Minutes(15);  // of push, assignment and pull together
-  std::vector<float> residual;  // from a checkpoint; empty: zero
+  std::vector<float> residual;                          // from a checkpoint; empty: zero
 };
 
 struct InnerStepInfo {

@@ -27,8 +27,8 @@ namespace tideway {
 // What an optimizer remembers of one fragment. `slots[i]` has the fragment's length.
 struct OuterState {
   std::vector<std::vector<float>> slots;
-  uint64_t pushes = 0;        // pushes seen in the current window
-  uint32_t window = 0;        // N of the current window; latched when the window begins
+  uint64_t pushes = 0;  // pushes seen in the current window
+  uint32_t window = 0;  // N of the current window; latched when the window begins
 };
 
 struct ApplyContext {

@@ -50,17 +50,17 @@ struct SchedulingOptions {
   absl::Duration sync_timeout = absl::Minutes(10);
   // Workers to wait for before the first assignment is handed out; after that a newcomer starts at once.
   uint32_t workers_to_begin = 1;
-  uint64_t inner_steps_total = 0;    // over all workers; 0: endless
+  uint64_t inner_steps_total = 0;  // over all workers; 0: endless
   // Sizes of the data shards, in any unit. Empty: one shard.
   std::vector<uint64_t> shard_sizes;
-  uint64_t seed = 0;                 // of shard sampling
+  uint64_t seed = 0;  // of shard sampling
 };
 
 // One thing that happened, for tests, traces and views. `time` is the executor's.
 struct ServerEvent {
   enum class Kind { kJoin, kLeave, kPush, kPublish, kArrive, kRelease, kSnapshot };
-  Kind kind;
-  absl::Time time;
+  Kind kind = Kind::kJoin;
+  absl::Time time = absl::InfinitePast();
   uint64_t worker = 0;
   uint64_t sequence = 0;
   uint32_t fragment = 0;

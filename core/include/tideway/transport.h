@@ -168,7 +168,8 @@ struct TransportEntry {
   std::string name;
   std::vector<std::string> schemes;
   absl::AnyInvocable<TransportInfo() const> probe;  // cheap; says viable or why not
-  absl::AnyInvocable<absl::StatusOr<std::unique_ptr<Transport>>(const TransportContext&) const> create;
+  absl::AnyInvocable<absl::StatusOr<std::unique_ptr<Transport>>(const TransportContext&) const>
+      create;
 };
 
 // The transports that a program chose to have: a value, filled by the program, read from the top.

@@ -1,0 +1,126 @@
+#include "core/server/fragment.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tideway/limits.h"
+
+namespace tideway {
+namespace {
+
+// An integer test vectorises where std::isfinite does not: exponent bits all ones means infinity or NaN.
+bool AllFinite(absl::Span<const float> values) {
+  uint32_t bad = 0;
+  for (const float& value : values) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    bad |= static_cast<uint32_t>((bits & 0x7f800000u) == 0x7f800000u);
+  }
+  return bad == 0;
+}
+
+}  // namespace
+
+Fragment::Fragment(const FragmentSpec& spec, State state, const OuterOptimizer* optimizer,
+                   const optim::StalenessPolicy* staleness)
+    : spec_(spec),
+      optimizer_(optimizer),
+      staleness_(staleness),
+      state_(std::move(state)),
+      version_(state_.version) {}
+
+absl::StatusOr<Fragment::PushOutput> Fragment::Push(const PushInput& input, BufferPool& scratch) {
+  DedupWindow& dedup = state_.dedup[input.worker];
+  if (dedup.incarnation() != input.incarnation) dedup = DedupWindow(input.incarnation);
+  dedup.RaiseFloor(input.floor);
+  if (dedup.BelowFloor(input.sequence)) {
+    return absl::InvalidArgumentError(absl::StrCat("push ", input.sequence, " of fragment ",
+                                                   spec_.id, " is below the acknowledged floor ",
+                                                   dedup.floor()));
+  }
+  PushOutput output;
+  if (auto seen = dedup.Find(input.sequence)) {
+    output.duplicate = true;
+    output.verdict = seen->verdict;
+    output.version = seen->version;
+    return output;
+  }
+  // A base ahead of us is a worker that pulled before this server recovered from an older snapshot.
+  output.staleness = state_.version > input.base_version ? state_.version - input.base_version : 0;
+  const optim::StalenessVerdict decision = staleness_->Judge(output.staleness);
+  if (decision.accept) {
+    absl::Status status = DecodeAndStep(input, decision.weight, output.staleness, scratch, output);
+    if (!status.ok()) return status;
+  } else {
+    output.verdict = wire::Verdict::kRejected;
+  }
+  output.version = state_.version;
+  dedup.Insert({input.sequence, output.version, output.verdict});
+  return output;
+}
+
+absl::Status Fragment::DecodeAndStep(const PushInput& input, float weight, uint64_t staleness,
+                                     BufferPool& scratch, PushOutput& output) {
+  absl::Span<const float> delta;
+  Buffer decoded;
+  if (input.codec->info().wire_id == kIdentityWireId) {
+    if (input.payload.size() != spec_.elements * sizeof(float)) {
+      return absl::InvalidArgumentError("identity payload has the wrong length");
+    }
+    delta = {reinterpret_cast<const float*>(input.payload.data()), spec_.elements};
+  } else {
+    absl::StatusOr<Buffer> buffer = scratch.Take(spec_.elements * sizeof(float));
+    if (!buffer.ok()) return buffer.status();
+    decoded = *std::move(buffer);
+    absl::Span<float> floats(reinterpret_cast<float*>(decoded.data()), spec_.elements);
+    std::fill(floats.begin(), floats.end(), 0.0f);
+    absl::Status status = input.codec->DecodeAdd(input.payload, 1.0f, floats);
+    if (!status.ok()) return status;
+    delta = floats;
+  }
+  if (!AllFinite(delta)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("delta of fragment ", spec_.id, " has a NaN or an infinity"));
+  }
+  const ApplyContext context{
+      .staleness = staleness, .active_workers = input.active_workers, .weight = weight};
+  const ApplyResult result =
+      optimizer_->Apply(absl::MakeSpan(state_.theta), delta, context, state_.optimizer);
+  if (result == ApplyResult::kApplied) {
+    output.verdict = wire::Verdict::kApplied;
+    version_.store(++state_.version, std::memory_order_release);
+  } else {
+    output.verdict = wire::Verdict::kBuffered;
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<Published> Fragment::TryPublished(uint64_t window) {
+  absl::MutexLock lock(&mutex_);
+  if (window != 0) {
+    auto it = by_window_.find(window);
+    if (it != by_window_.end()) return it->second;
+  }
+  if (newest_ == nullptr || newest_->version() != version()) return nullptr;
+  return PinLocked(window, newest_);
+}
+
+std::shared_ptr<Published> Fragment::Publish(uint64_t window) {
+  if (auto published = TryPublished(window)) return published;
+  auto fresh = std::make_shared<Published>(state_.version, state_.theta);
+  absl::MutexLock lock(&mutex_);
+  newest_ = fresh;
+  return PinLocked(window, std::move(fresh));
+}
+
+std::shared_ptr<Published> Fragment::PinLocked(uint64_t window,
+                                               std::shared_ptr<Published> published) {
+  if (window == 0) return published;
+  by_window_.emplace(window, published);
+  while (by_window_.size() > kPublishedWindowsKept) by_window_.erase(by_window_.begin());
+  return published;
+}
+
+}  // namespace tideway

@@ -1,0 +1,238 @@
+// The parts of the server that stand alone: dedup windows, the worker table, fragments.
+
+#include <cstring>
+#include <limits>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "core/server/dedup_window.h"
+#include "core/server/fragment.h"
+#include "core/server/worker_table.h"
+#include "gtest/gtest.h"
+#include "tideway/builtin_codecs.h"
+#include "tideway/limits.h"
+
+namespace tideway {
+namespace {
+
+using wire::Verdict;
+
+TEST(DedupWindow, RemembersEachSequenceWithItsVerdict) {
+  DedupWindow window(1);
+  window.Insert({3, 10, Verdict::kApplied});
+  window.Insert({1, 11, Verdict::kRejected});
+  EXPECT_EQ(window.Find(1)->verdict, Verdict::kRejected);
+  EXPECT_EQ(window.Find(3)->version, 10u);
+  EXPECT_FALSE(window.Find(2).has_value());
+}
+
+TEST(DedupWindow, ForgetsBelowTheFloorAndSaysSo) {
+  DedupWindow window(1);
+  for (uint64_t s = 1; s <= 10; ++s) window.Insert({s, s, Verdict::kApplied});
+  window.RaiseFloor(8);
+  EXPECT_EQ(window.entries().size(), 3u);
+  EXPECT_TRUE(window.BelowFloor(7));
+  EXPECT_FALSE(window.BelowFloor(8));
+  window.RaiseFloor(2);
+  EXPECT_EQ(window.floor(), 8u) << "a floor never falls";
+}
+
+TEST(DedupWindow, StaysBoundedWithoutAFloor) {
+  DedupWindow window(1);
+  for (uint64_t s = 1; s <= 3 * kDedupWindow; ++s) window.Insert({s, s, Verdict::kApplied});
+  EXPECT_EQ(window.entries().size(), kDedupWindow);
+  EXPECT_TRUE(window.Find(3 * kDedupWindow).has_value());
+}
+
+TEST(DedupWindow, AgreesWithASetUnderRandomOrder) {
+  std::mt19937_64 random(7);
+  DedupWindow window(1);
+  std::set<uint64_t> seen;
+  uint64_t floor = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const uint64_t sequence = floor + random() % 64;
+    EXPECT_EQ(window.Find(sequence).has_value(), seen.contains(sequence)) << "step " << i;
+    if (seen.insert(sequence).second) window.Insert({sequence, 0, Verdict::kApplied});
+    if (random() % 8 == 0) {
+      floor += random() % 8;
+      window.RaiseFloor(floor);
+      seen.erase(seen.begin(), seen.lower_bound(floor));
+    }
+  }
+}
+
+TEST(WorkerTable, ANewIncarnationFencesTheOldOneForGood) {
+  WorkerTable table;
+  uint64_t forgotten = 0;
+  auto first = table.Admit("w", 1, absl::UnixEpoch(), &forgotten);
+  ASSERT_TRUE(first.ok());
+  auto second = table.Admit("w", 2, absl::UnixEpoch(), &forgotten);
+  ASSERT_TRUE(second.ok());
+  EXPECT_TRUE(second->replaced);
+  EXPECT_EQ(second->worker->id(), first->worker->id());
+  EXPECT_EQ(table.Admit("w", 1, absl::UnixEpoch(), &forgotten).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(table.active_count(), 1u);
+}
+
+TEST(WorkerTable, TheSameIncarnationResumes) {
+  WorkerTable table;
+  uint64_t forgotten = 0;
+  table.Admit("w", 1, absl::UnixEpoch(), &forgotten).status().IgnoreError();
+  auto again = table.Admit("w", 1, absl::UnixEpoch(), &forgotten);
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->resumed);
+  EXPECT_FALSE(again->replaced);
+  EXPECT_EQ(table.active_count(), 1u);
+}
+
+TEST(WorkerTable, ALostLeaseEndsTheIncarnation) {
+  WorkerTable table;
+  uint64_t forgotten = 0;
+  auto admitted = table.Admit("w", 1, absl::UnixEpoch(), &forgotten);
+  auto silent = table.SilentSince(absl::UnixEpoch() + absl::Seconds(1));
+  ASSERT_EQ(silent.size(), 1u);
+  EXPECT_TRUE(table.Retire(*silent[0], 1));
+  EXPECT_FALSE(table.Retire(*silent[0], 1)) << "once only";
+  EXPECT_EQ(table.active_count(), 0u);
+  EXPECT_FALSE(table.Admit("w", 1, absl::UnixEpoch(), &forgotten).ok());
+  EXPECT_TRUE(table.Admit("w", 2, absl::UnixEpoch(), &forgotten).ok());
+}
+
+TEST(WorkerTable, MakesRoomByForgettingTheOldestInactiveName) {
+  WorkerTable table;
+  uint64_t forgotten = 0;
+  for (size_t i = 0; i < kWorkersMax; ++i) {
+    ASSERT_TRUE(
+        table.Admit(std::to_string(i), 1, absl::UnixEpoch() + absl::Seconds(i), &forgotten).ok());
+  }
+  EXPECT_EQ(table.Admit("late", 1, absl::UnixEpoch(), &forgotten).status().code(),
+            absl::StatusCode::kResourceExhausted);
+  auto silent = table.SilentSince(absl::UnixEpoch() + absl::Seconds(2));
+  for (const auto& worker : silent) table.Retire(*worker, 1);
+  ASSERT_TRUE(table.Admit("late", 1, absl::UnixEpoch(), &forgotten).ok());
+  EXPECT_EQ(forgotten, 1u) << "the first that was admitted";
+}
+
+TEST(WorkerTable, RestoredWorkersMayResume) {
+  WorkerTable table;
+  table.Restore({{.id = 5, .name = "w", .incarnation = 9, .retired = {8}}});
+  uint64_t forgotten = 0;
+  EXPECT_FALSE(table.Admit("w", 8, absl::UnixEpoch(), &forgotten).ok());
+  auto again = table.Admit("w", 9, absl::UnixEpoch(), &forgotten);
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->resumed);
+  EXPECT_EQ(again->worker->id(), 5u);
+}
+
+class FragmentTest : public ::testing::Test {
+ protected:
+  static constexpr size_t kElements = 8;
+
+  void Make(const std::string& optimizer, const std::string& staleness) {
+    optimizer_ = *BuiltinOuterOptimizers().Create(optimizer);
+    staleness_ =
+        std::make_unique<optim::StalenessPolicy>(*optim::StalenessPolicy::Create(staleness));
+    Fragment::State state;
+    state.theta.assign(kElements, 0.0f);
+    state.optimizer = optimizer_->NewState(kElements);
+    fragment_ = std::make_unique<Fragment>(FragmentSpec{.id = 0, .elements = kElements},
+                                           std::move(state), optimizer_.get(), staleness_.get());
+  }
+
+  absl::StatusOr<Fragment::PushOutput> Push(uint64_t sequence, float value, uint64_t base = 0) {
+    const std::vector<float> delta(kElements, value);
+    return fragment_->Push({.worker = 1,
+                            .incarnation = 1,
+                            .sequence = sequence,
+                            .base_version = base,
+                            .codec = codec_.get(),
+                            .payload = {reinterpret_cast<const std::byte*>(delta.data()),
+                                        delta.size() * sizeof(float)}},
+                           pool_);
+  }
+
+  BufferPool pool_{1 << 20};
+  std::unique_ptr<Codec> codec_ = *BuiltinCodecs().Create("identity");
+  std::unique_ptr<OuterOptimizer> optimizer_;
+  std::unique_ptr<optim::StalenessPolicy> staleness_;
+  std::unique_ptr<Fragment> fragment_;
+};
+
+TEST_F(FragmentTest, AppliesAPushOnceHoweverOftenItComes) {
+  Make("sgd:lr=1", "accept");
+  for (int i = 0; i < 3; ++i) {
+    auto output = Push(1, 2.0f);
+    ASSERT_TRUE(output.ok());
+    EXPECT_EQ(output->duplicate, i > 0);
+    EXPECT_EQ(output->verdict, Verdict::kApplied);
+    EXPECT_EQ(output->version, 1u);
+  }
+  EXPECT_EQ(fragment_->Export().theta[0], -2.0f);
+}
+
+TEST_F(FragmentTest, ADuplicateOfARejectedPushIsAnsweredAsRejected) {
+  Make("sgd:lr=1", "bound:max=0");
+  ASSERT_TRUE(Push(1, 1.0f).ok());
+  EXPECT_EQ(Push(2, 1.0f, 0)->verdict, Verdict::kRejected);
+  auto again = Push(2, 1.0f, 0);
+  EXPECT_TRUE(again->duplicate);
+  EXPECT_EQ(again->verdict, Verdict::kRejected);
+  EXPECT_EQ(fragment_->version(), 1u);
+}
+
+TEST_F(FragmentTest, ABufferedPushLeavesTheVersion) {
+  Make("nesterov:lr=1,momentum=0,buffer=2", "accept");
+  EXPECT_EQ(Push(1, 1.0f)->verdict, Verdict::kBuffered);
+  EXPECT_EQ(fragment_->version(), 0u);
+  EXPECT_EQ(Push(2, 3.0f)->verdict, Verdict::kApplied);
+  EXPECT_EQ(fragment_->version(), 1u);
+  EXPECT_EQ(fragment_->Export().theta[0], -2.0f) << "the mean of both";
+}
+
+TEST_F(FragmentTest, ANanChangesNothing) {
+  Make("sgd:lr=1", "accept");
+  EXPECT_EQ(Push(1, std::numeric_limits<float>::quiet_NaN()).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Push(1, std::numeric_limits<float>::infinity()).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(fragment_->version(), 0u);
+  EXPECT_FALSE(Push(1, 1.0f)->duplicate) << "the sequence is still free";
+}
+
+TEST_F(FragmentTest, APublishedVersionNeverChanges) {
+  Make("sgd:lr=1", "accept");
+  auto before = fragment_->Publish(0);
+  ASSERT_TRUE(Push(1, 1.0f).ok());
+  EXPECT_EQ(before->values()[0], 0.0f);
+  EXPECT_EQ(fragment_->TryPublished(0), nullptr) << "stale";
+  EXPECT_EQ(fragment_->Publish(0)->values()[0], -1.0f);
+}
+
+TEST_F(FragmentTest, EverybodyOfOneWindowGetsTheSameVersion) {
+  Make("sgd:lr=1", "accept");
+  auto first = fragment_->Publish(7);
+  ASSERT_TRUE(Push(1, 1.0f).ok());
+  EXPECT_EQ(fragment_->TryPublished(7), first);
+  EXPECT_EQ(fragment_->Publish(7), first);
+  EXPECT_NE(fragment_->Publish(8), first);
+  for (uint64_t window = 9; window < 9 + kPublishedWindowsKept; ++window) {
+    fragment_->Publish(window);
+  }
+  EXPECT_EQ(fragment_->Publish(7)->version(), 1u) << "old windows are forgotten";
+}
+
+TEST_F(FragmentTest, AnEncodingIsMadeOnceAndShared) {
+  Make("sgd:lr=1", "accept");
+  auto bf16 = *BuiltinCodecs().Create("bf16");
+  auto published = fragment_->Publish(0);
+  EXPECT_EQ(published->Find(*bf16), nullptr);
+  auto encoded = published->Encode(*bf16);
+  ASSERT_TRUE(encoded.ok());
+  EXPECT_EQ(*published->Encode(*bf16), *encoded);
+  EXPECT_EQ(published->Find(*bf16), *encoded);
+}
+
+}  // namespace
+}  // namespace tideway

@@ -1,0 +1,413 @@
+#include "core/server/server_core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tideway/version.h"
+
+namespace tideway {
+namespace {
+
+// Payloads under way, decode scratch and control messages of all sessions together.
+size_t PoolBytesMax(const ServerOptions& options) {
+  return options.sessions_max * (2 * options.credit_bytes + (size_t{4} << 20));
+}
+
+}  // namespace
+
+ServerCore::ServerCore(Runtime* runtime, ServerOptions options, const Layout& layout)
+    : runtime_(runtime),
+      options_(std::move(options)),
+      layout_(layout),
+      started_(runtime->executor().Now()),
+      pool_(PoolBytesMax(options_)) {}
+
+absl::StatusOr<std::shared_ptr<ServerCore>> ServerCore::Create(Runtime* runtime,
+                                                               ServerOptions options,
+                                                               const Layout& layout,
+                                                               absl::Span<const float> initial,
+                                                               const SnapshotContent* snapshot) {
+  auto core = std::make_shared<ServerCore>(runtime, std::move(options), layout);
+  absl::Status status = core->Configure();
+  if (status.ok()) status = core->MakeFragments(initial, snapshot);
+  if (!status.ok()) return status;
+  return core;
+}
+
+absl::Status ServerCore::Configure() {
+  if (options_.server_index >= layout_.servers()) {
+    return absl::InvalidArgumentError(absl::StrCat("server_index ", options_.server_index,
+                                                   " is not below the layout's ", layout_.servers(),
+                                                   " servers"));
+  }
+  if (options_.lease <= absl::ZeroDuration() || options_.sessions_max == 0 ||
+      options_.sessions_max > kSessionsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("lease must be positive and sessions_max between 1 and ", kSessionsMax));
+  }
+  if (options_.credit_bytes < EncodedBytesMax(layout_.fragment_bytes_max() / sizeof(float))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "credit_bytes must be at least ",
+        EncodedBytesMax(layout_.fragment_bytes_max() / sizeof(float)), " for one fragment"));
+  }
+  auto optimizer = runtime_->outer_optimizers().Create(options_.outer_optimizer);
+  if (!optimizer.ok()) return optimizer.status();
+  optimizer_ = *std::move(optimizer);
+  auto staleness = optim::StalenessPolicy::Create(options_.staleness);
+  if (!staleness.ok()) return staleness.status();
+  staleness_ = std::make_unique<optim::StalenessPolicy>(*std::move(staleness));
+  if (!options_.snapshot_dir.empty()) {
+    snapshots_ = std::make_unique<SnapshotFolder>(options_.snapshot_dir, options_.server_index);
+  }
+  if (options_.server_index != 0) return absl::OkStatus();
+  auto leader = Leader::Create(
+      &runtime_->executor(), options_.scheduling,
+      [weak = weak_from_this()](ServerEvent::Kind kind, uint64_t worker, uint64_t window) {
+        if (auto self = weak.lock()) {
+          self->Emit({.kind = kind, .worker = worker, .window = window});
+        }
+      });
+  if (!leader.ok()) return leader.status();
+  leader_ = *std::move(leader);
+  return absl::OkStatus();
+}
+
+absl::Status ServerCore::MakeFragments(absl::Span<const float> initial,
+                                       const SnapshotContent* snapshot) {
+  if (snapshot == nullptr && initial.size() != layout_.elements()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("initial has ", initial.size(), " values, the layout ", layout_.elements()));
+  }
+  if (snapshot != nullptr && snapshot->outer_optimizer != optimizer_->spec()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the snapshot was made with ", snapshot->outer_optimizer,
+                     ", this server is to use ", optimizer_->spec()));
+  }
+  for (uint32_t id : layout_.fragments_of(options_.server_index)) {
+    const FragmentSpec& spec = layout_.fragments()[id];
+    Fragment::State state;
+    if (snapshot != nullptr) {
+      state = snapshot->fragments.at(id);
+    } else {
+      auto values = initial.subspan(spec.offset, spec.elements);
+      state.theta.assign(values.begin(), values.end());
+      state.optimizer = optimizer_->NewState(spec.elements);
+    }
+    slot_of_[id] = slots_.size();
+    slots_.push_back(std::make_unique<Slot>(
+        &runtime_->executor(),
+        std::make_unique<Fragment>(spec, std::move(state), optimizer_.get(), staleness_.get())));
+    if (snapshot != nullptr)
+      slots_.back()->fragment->set_durable_version(slots_.back()->fragment->version());
+  }
+  if (snapshot == nullptr) return absl::OkStatus();
+  workers_.Restore(snapshot->workers);
+  if (leader_ == nullptr || !snapshot->schedule.has_value()) return absl::OkStatus();
+  return leader_->Restore(*snapshot->schedule);
+}
+
+// --- time ------------------------------------------------------------------------------------------
+
+void ServerCore::StartTimers() {
+  Arm(options_.lease / 4, &ServerCore::CheckLeases);
+  if (snapshots_ != nullptr && options_.snapshot_interval > absl::ZeroDuration()) {
+    Arm(options_.snapshot_interval, &ServerCore::SnapshotOnTime);
+  }
+}
+
+void ServerCore::Arm(absl::Duration period, void (ServerCore::*task)()) {
+  executor().PostAt(executor().Now() + period, [weak = weak_from_this(), period, task] {
+    auto self = weak.lock();
+    if (self == nullptr || self->stopped_) return;
+    ((*self).*task)();
+    self->Arm(period, task);
+  });
+}
+
+void ServerCore::CheckLeases() {
+  for (const auto& worker : workers_.SilentSince(executor().Now() - options_.lease)) {
+    const std::string why = absl::StrCat("it was silent for longer than its lease of ",
+                                         absl::FormatDuration(options_.lease));
+    if (!EndLife(*worker, worker->incarnation(), why)) continue;
+    for (const auto& session : SessionsOf(*worker)) {
+      session->Refuse(absl::FailedPreconditionError(absl::StrCat(worker->name(), ": ", why)));
+    }
+  }
+}
+
+bool ServerCore::EndLife(Worker& worker, uint64_t incarnation, absl::string_view why) {
+  if (!workers_.Retire(worker, incarnation)) return false;
+  Log(LogLevel::kInfo, absl::StrCat(worker.name(), " is gone: ", why));
+  Emit({.kind = ServerEvent::Kind::kLeave, .worker = worker.id()});
+  if (leader_ != nullptr) leader_->Leave(worker.id());
+  return true;
+}
+
+void ServerCore::Stop() {
+  if (stopped_.exchange(true)) return;
+  if (leader_ != nullptr) leader_->Stop();
+  for (const auto& session : Sessions()) session->Close(absl::CancelledError("the server stopped"));
+  // Whoever is emitting has finished when the lock is ours; nobody begins any more.
+  absl::MutexLock lock(&event_mutex_);
+}
+
+void ServerCore::Emit(ServerEvent event) {
+  if (!options_.on_event) return;
+  absl::MutexLock lock(&event_mutex_);
+  if (stopped_) return;
+  event.time = executor().Now();
+  options_.on_event(event);
+}
+
+// --- sessions --------------------------------------------------------------------------------------
+
+std::shared_ptr<Receiver> ServerCore::Accept(std::shared_ptr<Connection> connection) {
+  std::shared_ptr<Session> session;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (stopped_ || sessions_.size() >= options_.sessions_max) {
+      sessions_refused_.fetch_add(1);
+      return nullptr;
+    }
+    // Session ids are random, so that a frame of another server or life is recognised.
+    uint64_t id = 0;
+    while (id == 0 || sessions_.contains(id)) id = executor().Random();
+    session = std::make_shared<Session>(shared_from_this(), id, std::move(connection));
+    sessions_.emplace(id, session);
+  }
+  session->StartGreetingTimer();
+  return session;
+}
+
+// A copy: sessions close, and so leave the table, while one goes over them.
+std::vector<std::shared_ptr<Session>> ServerCore::Sessions() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<std::shared_ptr<Session>> sessions;
+  sessions.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_) sessions.push_back(session);
+  return sessions;
+}
+
+std::vector<std::shared_ptr<Session>> ServerCore::SessionsOf(const Worker& worker) const {
+  std::vector<std::shared_ptr<Session>> sessions = Sessions();
+  std::erase_if(sessions, [&](const auto& session) { return !session->IsOpenFor(worker.id()); });
+  return sessions;
+}
+
+void ServerCore::SessionClosed(uint64_t id) {
+  absl::MutexLock lock(&mutex_);
+  sessions_.erase(id);
+}
+
+// --- pushes and pulls ------------------------------------------------------------------------------
+
+absl::Status ServerCore::CheckFragment(const wire::FrameHeader& header) const {
+  auto it = slot_of_.find(header.fragment);
+  if (it == slot_of_.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("fragment ", header.fragment, " is not of this server"));
+  }
+  const FragmentSpec& spec = slots_[it->second]->fragment->spec();
+  if (header.elements == spec.elements) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "fragment ", header.fragment, " has ", spec.elements, " elements, not ", header.elements));
+}
+
+void ServerCore::HandlePush(std::shared_ptr<Session> session, const wire::FrameHeader& header,
+                            Buffer payload) {
+  Slot& slot = this->slot(header.fragment);
+  slot.strand.Post([self = shared_from_this(), &slot, session = std::move(session), header,
+                    payload = std::move(payload)] {
+    if (!self->stopped_) self->ApplyPush(slot, session, header, payload);
+  });
+}
+
+void ServerCore::ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
+                           const wire::FrameHeader& header, const Buffer& payload) {
+  absl::Status status = wire::CheckPayload(header, payload.span());
+  if (!status.ok()) return session->Refuse(status);
+  Worker& worker = *session->worker();
+  const uint64_t incarnation = session->identity().incarnation;
+  if (worker.incarnation() != incarnation || !worker.active()) {
+    return session->Refuse(absl::FailedPreconditionError(
+        absl::StrCat("late push of ", worker.name(), ": its incarnation has ended")));
+  }
+  auto output = slot.fragment->Push({.worker = worker.id(),
+                                     .incarnation = incarnation,
+                                     .sequence = header.sequence,
+                                     .floor = header.floor,
+                                     .base_version = header.base_version,
+                                     .active_workers = std::max(1u, workers_.active_count()),
+                                     .codec = session->identity().codec_up.get(),
+                                     .payload = payload.span()},
+                                    pool_);
+  if (!output.ok()) return session->Refuse(output.status());
+  CountPush(*output);
+  worker.CountPush(output->verdict, output->duplicate, output->staleness, payload.size(),
+                   header.elements * sizeof(float));
+  Emit({.kind = ServerEvent::Kind::kPush,
+        .worker = worker.id(),
+        .sequence = header.sequence,
+        .fragment = header.fragment,
+        .version = output->version,
+        .staleness = output->staleness,
+        .verdict = output->duplicate ? "duplicate" : wire::VerdictName(output->verdict).data()});
+  wire::FrameHeader ack;
+  ack.type = static_cast<uint8_t>(wire::FrameType::kPushAck);
+  ack.flags = output->duplicate ? wire::kFlagDuplicate : 0;
+  ack.session = session->id();
+  ack.sequence = header.sequence;
+  ack.fragment = header.fragment;
+  ack.elements = header.elements;
+  ack.base_version = header.base_version;
+  ack.fragment_version = output->version;
+  ack.durable_version = slot.fragment->durable_version();
+  ack.verdict = static_cast<uint8_t>(output->verdict);
+  session->AckPush(ack, payload.size());
+}
+
+void ServerCore::CountPush(const Fragment::PushOutput& output) {
+  if (output.duplicate) {
+    duplicates_.fetch_add(1);
+    return;
+  }
+  if (output.verdict == wire::Verdict::kApplied) outer_steps_.fetch_add(1);
+  if (output.verdict == wire::Verdict::kBuffered) buffered_.fetch_add(1);
+  if (output.verdict == wire::Verdict::kRejected) rejected_.fetch_add(1);
+  staleness_bins_[std::min<uint64_t>(output.staleness, kStalenessBins - 1)].fetch_add(1);
+}
+
+void ServerCore::HandlePull(const std::shared_ptr<Session>& session,
+                            const wire::FrameHeader& header) {
+  Slot& slot = this->slot(header.fragment);
+  auto published = slot.fragment->TryPublished(header.window);
+  if (published != nullptr && published->Find(*session->identity().codec_down) != nullptr) {
+    return AnswerPull(slot, session, header, std::move(published));
+  }
+  // In front of the pushes that wait: a pull waits for the one that is running at most.
+  slot.strand.PostUrgent([self = shared_from_this(), &slot, session, header] {
+    if (self->stopped_) return;
+    self->AnswerPull(slot, session, header, slot.fragment->Publish(header.window));
+  });
+}
+
+void ServerCore::AnswerPull(Slot& slot, const std::shared_ptr<Session>& session,
+                            const wire::FrameHeader& header, std::shared_ptr<Published> published) {
+  const Codec& codec = *session->identity().codec_down;
+  wire::FrameHeader reply;
+  reply.type = static_cast<uint8_t>(wire::FrameType::kPullReply);
+  reply.sequence = header.sequence;
+  reply.fragment = header.fragment;
+  reply.elements = static_cast<uint32_t>(slot.fragment->spec().elements);
+  reply.window = header.window;
+  reply.codec = codec.info().wire_id;
+  auto encoded = published->Encode(codec);
+  if (!encoded.ok()) return session->FailPull(reply, encoded.status());
+  Emit({.kind = ServerEvent::Kind::kPublish,
+        .worker = session->worker() == nullptr ? 0 : session->worker()->id(),
+        .sequence = header.sequence,
+        .fragment = header.fragment,
+        .version = published->version(),
+        .window = header.window});
+  session->AnswerPull(reply, std::move(published), **encoded);
+}
+
+// --- snapshots and statistics ----------------------------------------------------------------------
+
+namespace {
+
+// Gathers what the strands hand in; whoever hands in last has it all.
+struct Collection {
+  absl::Mutex mutex;
+  SnapshotContent content ABSL_GUARDED_BY(mutex);
+  size_t missing ABSL_GUARDED_BY(mutex) = 0;
+};
+
+}  // namespace
+
+void ServerCore::Collect(absl::AnyInvocable<void(SnapshotContent)> done) {
+  auto collection = std::make_shared<Collection>();
+  auto shared_done = std::make_shared<absl::AnyInvocable<void(SnapshotContent)>>(std::move(done));
+  {
+    absl::MutexLock lock(&collection->mutex);
+    collection->missing = slots_.size();
+    collection->content.server_index = options_.server_index;
+    collection->content.outer_optimizer = optimizer_->spec();
+    // Before the fragments: whoever they remember is then in the table.
+    collection->content.workers = workers_.Export();
+    if (leader_ != nullptr) collection->content.schedule = leader_->Export();
+  }
+  if (slots_.empty()) {  // more servers than fragments
+    executor().Post([collection, shared_done] {
+      absl::MutexLock lock(&collection->mutex);
+      (*shared_done)(std::move(collection->content));
+    });
+  }
+  for (auto& slot : slots_) {
+    slot->strand.PostUrgent(
+        [self = shared_from_this(), slot = slot.get(), collection, shared_done] {
+          Fragment::State state = slot->fragment->Export();
+          SnapshotContent content;
+          {
+            absl::MutexLock lock(&collection->mutex);
+            collection->content.fragments.emplace(slot->fragment->spec().id, std::move(state));
+            if (--collection->missing != 0) return;
+            content = std::move(collection->content);
+          }
+          (*shared_done)(std::move(content));
+        });
+  }
+}
+
+void ServerCore::WriteSnapshot(absl::AnyInvocable<void(absl::StatusOr<std::string>)> done) {
+  if (snapshots_ == nullptr) {
+    return done(
+        absl::FailedPreconditionError("this server keeps no snapshots; give it a snapshot_dir"));
+  }
+  if (snapshot_running_.exchange(true)) {
+    return done(absl::UnavailableError("a snapshot is being written already; ask again"));
+  }
+  Collect([self = shared_from_this(), done = std::move(done)](SnapshotContent content) mutable {
+    auto folder = self->snapshots_->Write(content, self->layout_);
+    self->snapshot_running_ = false;
+    if (folder.ok()) {
+      for (const auto& [id, state] : content.fragments) {
+        self->slot(id).fragment->set_durable_version(state.version);
+      }
+      self->Emit({.kind = ServerEvent::Kind::kSnapshot});
+    } else {
+      self->Log(LogLevel::kError, absl::StrCat("snapshot failed: ", folder.status().message()));
+    }
+    done(std::move(folder));
+  });
+}
+
+void ServerCore::SnapshotOnTime() {
+  WriteSnapshot([](const absl::StatusOr<std::string>&) {});
+}
+
+ServerStats ServerCore::stats() const {
+  ServerStats stats;
+  stats.seconds = absl::ToDoubleSeconds(runtime_->executor().Now() - started_);
+  stats.version_min = slots_.empty() ? 0 : UINT64_MAX;
+  for (const auto& slot : slots_) {
+    stats.version_min = std::min(stats.version_min, slot->fragment->version());
+    stats.version_max = std::max(stats.version_max, slot->fragment->version());
+  }
+  stats.outer_steps = outer_steps_;
+  stats.buffered = buffered_;
+  stats.rejected = rejected_;
+  stats.duplicates = duplicates_;
+  stats.sessions_refused = sessions_refused_;
+  {
+    absl::MutexLock lock(&mutex_);
+    stats.sessions = sessions_.size();
+  }
+  for (const auto& bin : staleness_bins_) stats.staleness_histogram.push_back(bin);
+  stats.workers = workers_.stats();
+  if (leader_ != nullptr) leader_->AddTo(stats);
+  return stats;
+}
+
+}  // namespace tideway

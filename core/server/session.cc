@@ -1,0 +1,298 @@
+#include "core/server/session.h"
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/server/server_core.h"
+
+namespace tideway {
+namespace {
+
+constexpr absl::Duration kGreetingTimeout = absl::Seconds(10);
+// How long a refused peer may take to read the refusal.
+constexpr absl::Duration kClosingTimeout = absl::Seconds(2);
+constexpr size_t kRequestsInFlightMax = 64;
+
+// A frame header that lives until it is sent.
+using HeaderBytes = std::array<std::byte, wire::kFrameHeaderBytes>;
+
+std::unique_ptr<HeaderBytes> Written(const wire::FrameHeader& header) {
+  auto bytes = std::make_unique<HeaderBytes>();
+  wire::WriteHeader(header, absl::MakeSpan(*bytes));
+  return bytes;
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<ServerCore> core, uint64_t id,
+                 std::shared_ptr<Connection> connection)
+    : core_(std::move(core)),
+      id_(id),
+      peer_(connection->info().peer),
+      connection_(std::move(connection)) {}
+
+std::shared_ptr<Connection> Session::connection() const {
+  absl::MutexLock lock(&mutex_);
+  return connection_;
+}
+
+// identity_ may be read only by who has seen the session open.
+std::string Session::PeerName(State state) const {
+  if (state == State::kGreeting) return peer_;
+  return absl::StrCat(identity_.name, " (", peer_, ")");
+}
+
+absl::StatusOr<Landing> Session::OnMessage(absl::Span<const std::byte> header_bytes,
+                                           size_t payload_bytes) {
+  const State state = state_.load(std::memory_order_acquire);
+  if (state == State::kClosing || state == State::kClosed) return Discard(payload_bytes);
+  auto header = wire::ReadHeader(header_bytes, payload_bytes);
+  if (!header.ok()) return Reject(header.status(), payload_bytes);
+  const auto type = static_cast<wire::FrameType>(header->type);
+  if (state == State::kGreeting) {
+    if (type == wire::FrameType::kHello) return LandHello(*header);
+    return Reject(absl::InvalidArgumentError(
+                      absl::StrCat("a ", wire::TypeName(type), " frame came before the hello")),
+                  payload_bytes);
+  }
+  if (header->session != id_) {
+    return Reject(absl::InvalidArgumentError("frame is of another session"), payload_bytes);
+  }
+  if (identity_.worker != nullptr) identity_.worker->Touch(core_->executor().Now());
+  switch (type) {
+    case wire::FrameType::kPush:
+      return LandPush(*header);
+    case wire::FrameType::kPull:
+      return LandPull(*header);
+    case wire::FrameType::kRequest:
+      return LandRequest(*header);
+    case wire::FrameType::kRefuse:
+      return LandRefuse(*header);
+    default:
+      return Reject(absl::InvalidArgumentError(
+                        absl::StrCat("a client must not send a ", wire::TypeName(type), " frame")),
+                    payload_bytes);
+  }
+}
+
+absl::StatusOr<Landing> Session::Reject(const absl::Status& why, size_t payload_bytes) {
+  Refuse(why);
+  return Discard(payload_bytes);
+}
+
+absl::StatusOr<Landing> Session::Discard(size_t payload_bytes) {
+  auto buffer = core_->pool().Take(payload_bytes);
+  if (!buffer.ok()) return buffer.status();
+  absl::Span<std::byte> destination = buffer->span();
+  return Landing{destination, [buffer = *std::move(buffer)](absl::Status) {}};
+}
+
+absl::StatusOr<Landing> Session::LandPooled(const wire::FrameHeader& header,
+                                            absl::AnyInvocable<void(Buffer)> use) {
+  auto buffer = core_->pool().Take(header.payload_bytes);
+  if (!buffer.ok()) return Reject(buffer.status(), header.payload_bytes);
+  absl::Span<std::byte> destination = buffer->span();
+  return Landing{destination, [self = shared_from_this(), header, use = std::move(use),
+                               buffer = *std::move(buffer)](absl::Status status) mutable {
+                   if (!status.ok()) return;  // OnClosed follows
+                   status = wire::CheckPayload(header, buffer.span());
+                   if (!status.ok()) return self->Refuse(status);
+                   use(std::move(buffer));
+                 }};
+}
+
+absl::StatusOr<Landing> Session::LandHello(const wire::FrameHeader& header) {
+  if (header.payload_bytes > kControlBytesMax) {
+    return Reject(absl::ResourceExhaustedError("hello is too long"), header.payload_bytes);
+  }
+  return LandPooled(header, [self = shared_from_this()](Buffer payload) {
+    auto hello = wire::UnpackControl<wire::Hello>(payload.span());
+    if (!hello.ok()) return self->Refuse(hello.status());
+    if (self->state_.load() != State::kGreeting) return;
+    self->core_->HandleHello(self, *hello);
+  });
+}
+
+absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
+  const size_t bytes = header.payload_bytes;
+  if (identity_.worker == nullptr) {
+    return Reject(absl::InvalidArgumentError("an observer must not push"), bytes);
+  }
+  absl::Status status = core_->CheckFragment(header);
+  if (!status.ok()) return Reject(status, bytes);
+  if (header.codec != identity_.codec_up->info().wire_id ||
+      bytes > identity_.codec_up->Bound(header.elements)) {
+    return Reject(absl::InvalidArgumentError(absl::StrCat(
+                      "push of fragment ", header.fragment, " has codec ", header.codec, " and ",
+                      bytes, " bytes; the handshake settled ", identity_.codec_up->info().spec)),
+                  bytes);
+  }
+  if (header.sequence == 0) {
+    return Reject(absl::InvalidArgumentError("push sequences begin at 1"), bytes);
+  }
+  if (push_bytes_.fetch_add(bytes) + bytes > identity_.credit_bytes ||
+      pushes_.fetch_add(1) + 1 > kPushesInFlightMax) {
+    return Reject(absl::ResourceExhaustedError("pushed beyond the credit that was granted"), bytes);
+  }
+  auto buffer = core_->pool().Take(bytes);
+  if (!buffer.ok()) return Reject(buffer.status(), bytes);
+  absl::Span<std::byte> destination = buffer->span();
+  // Hash, decode and step run on the fragment's strand: this thread is the transport's.
+  return Landing{destination, [self = shared_from_this(), header,
+                               buffer = *std::move(buffer)](absl::Status landed) mutable {
+                   if (landed.ok()) self->core_->HandlePush(self, header, std::move(buffer));
+                 }};
+}
+
+absl::StatusOr<Landing> Session::LandPull(const wire::FrameHeader& header) {
+  if (header.payload_bytes != 0) {
+    return Reject(absl::InvalidArgumentError("a pull frame must have no payload"),
+                  header.payload_bytes);
+  }
+  absl::Status status = core_->CheckFragment(header);
+  if (!status.ok()) return Reject(status, 0);
+  if (pulls_.fetch_add(1) + 1 > kPullsInFlightMax) {
+    return Reject(absl::ResourceExhaustedError("too many pulls under way"), 0);
+  }
+  core_->HandlePull(shared_from_this(), header);
+  return Landing{{}, [](absl::Status) {}};
+}
+
+absl::StatusOr<Landing> Session::LandRequest(const wire::FrameHeader& header) {
+  if (header.payload_bytes > kControlBytesMax) {
+    return Reject(absl::ResourceExhaustedError("request is too long"), header.payload_bytes);
+  }
+  if (requests_.fetch_add(1) + 1 > kRequestsInFlightMax) {
+    return Reject(absl::ResourceExhaustedError("too many requests under way"),
+                  header.payload_bytes);
+  }
+  return LandPooled(header, [self = shared_from_this(), header](Buffer payload) {
+    auto request = wire::UnpackControl<wire::ControlRequest>(payload.span());
+    if (!request.ok()) return self->Refuse(request.status());
+    self->core_->HandleRequest(self, header.sequence, *request);
+  });
+}
+
+absl::StatusOr<Landing> Session::LandRefuse(const wire::FrameHeader& header) {
+  if (header.payload_bytes > kControlBytesMax) return Discard(header.payload_bytes);
+  return LandPooled(header, [self = shared_from_this()](Buffer payload) {
+    auto refusal = wire::UnpackControl<wire::Refusal>(payload.span());
+    self->Close(refusal.ok() ? wire::FromProto(*refusal) : refusal.status());
+  });
+}
+
+void Session::Open(Identity identity, const wire::Welcome& welcome) {
+  identity_ = std::move(identity);
+  State greeting = State::kGreeting;
+  if (!state_.compare_exchange_strong(greeting, State::kOpen)) return;
+  SendControl(wire::FrameType::kWelcome, 0, welcome, [](absl::Status) {});
+}
+
+void Session::AckPush(const wire::FrameHeader& ack, size_t payload_bytes) {
+  push_bytes_.fetch_sub(payload_bytes);
+  pushes_.fetch_sub(1);
+  auto connection = this->connection();
+  if (connection == nullptr) return;
+  auto header = Written(ack);
+  Message message{*header, {}};
+  connection->Send(std::move(message), absl::InfiniteFuture(),
+                   [header = std::move(header)](absl::Status) {});
+}
+
+void Session::AnswerPull(wire::FrameHeader reply, std::shared_ptr<Published> published,
+                         const Published::Encoded& encoded) {
+  auto connection = this->connection();
+  if (connection == nullptr) return;
+  if (identity_.worker != nullptr) {
+    identity_.worker->CountPull(encoded.bytes.size(), published->values().size() * sizeof(float));
+  }
+  reply.session = id_;
+  reply.fragment_version = published->version();
+  reply.payload_bytes = static_cast<uint32_t>(encoded.bytes.size());
+  reply.payload_hash = encoded.hash;
+  auto header = Written(reply);
+  Message message{*header, {encoded.bytes}};
+  connection->Send(std::move(message), absl::InfiniteFuture(),
+                   [self = shared_from_this(), header = std::move(header),
+                    published = std::move(published)](absl::Status) { self->pulls_.fetch_sub(1); });
+}
+
+void Session::FailPull(wire::FrameHeader reply, const absl::Status& why) {
+  pulls_.fetch_sub(1);
+  auto connection = this->connection();
+  if (connection == nullptr) return;
+  reply.session = id_;
+  reply.flags = wire::kFlagFailed;
+  auto buffer = wire::PackControl(reply, wire::ToProto(why), core_->pool());
+  if (!buffer.ok()) return Close(buffer.status());
+  Message message{buffer->headroom(wire::kFrameHeaderBytes), {buffer->span()}};
+  connection->Send(std::move(message), absl::InfiniteFuture(),
+                   [buffer = *std::move(buffer)](absl::Status) {});
+}
+
+void Session::AnswerRequest(uint64_t sequence, const wire::ControlReply& reply) {
+  requests_.fetch_sub(1);
+  SendControl(wire::FrameType::kReply, sequence, reply, [](absl::Status) {});
+}
+
+void Session::SendControl(wire::FrameType type, uint64_t sequence,
+                          const google::protobuf::MessageLite& message, Done done) {
+  auto connection = this->connection();
+  if (connection == nullptr) return;
+  wire::FrameHeader header;
+  header.type = static_cast<uint8_t>(type);
+  header.session = id_;
+  header.sequence = sequence;
+  auto buffer = wire::PackControl(header, message, core_->pool());
+  if (!buffer.ok()) return Close(buffer.status());
+  Message out{buffer->headroom(wire::kFrameHeaderBytes), {buffer->span()}};
+  connection->Send(std::move(out), absl::InfiniteFuture(),
+                   [buffer = *std::move(buffer), done = std::move(done)](
+                       absl::Status status) mutable { done(std::move(status)); });
+}
+
+void Session::Refuse(const absl::Status& why) {
+  State state = state_.load();
+  do {
+    if (state == State::kClosing || state == State::kClosed) return;
+  } while (!state_.compare_exchange_weak(state, State::kClosing));
+  core_->CountRefused();
+  core_->Log(LogLevel::kWarning,
+             absl::StrCat("session with ", PeerName(state), " closed: ", why.message()));
+  SendControl(wire::FrameType::kRefuse, 0, wire::ToProto(why), [](absl::Status) {});
+  core_->executor().PostAt(core_->executor().Now() + kClosingTimeout,
+                           [weak = weak_from_this(), why] {
+                             if (auto self = weak.lock()) self->Close(why);
+                           });
+}
+
+void Session::Close(const absl::Status& why) {
+  if (auto connection = this->connection()) connection->Close(why);
+}
+
+void Session::StartGreetingTimer() {
+  Executor& executor = core_->executor();
+  executor.PostAt(executor.Now() + kGreetingTimeout, [weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (self == nullptr || self->state_.load() != State::kGreeting) return;
+    self->Refuse(absl::DeadlineExceededError(absl::StrCat(
+        "no hello within ", absl::FormatDuration(kGreetingTimeout), " of connecting")));
+  });
+}
+
+bool Session::IsOpenFor(uint64_t worker) const {
+  return state_.load(std::memory_order_acquire) == State::kOpen && identity_.worker != nullptr &&
+         identity_.worker->id() == worker;
+}
+
+void Session::OnClosed(const absl::Status&) {
+  {
+    absl::MutexLock lock(&mutex_);
+    connection_.reset();
+  }
+  state_.store(State::kClosed);
+  core_->SessionClosed(id_);
+}
+
+}  // namespace tideway

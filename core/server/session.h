@@ -1,0 +1,123 @@
+// Session: the server's end of one connection: reads frames, checks what a client may send in its state, says where payloads
+// land, and sends the answers. What a frame means for parameters, workers and schedule is the ServerCore's business.
+//
+//   from       event                          action                                    to
+//   greeting   hello, admitted                send welcome                              open
+//   greeting   hello, not admitted            send refuse                               closing
+//   greeting   any other frame; time-out      send refuse                               closing
+//   open       push, pull, request            hand to the core                          open
+//   open       bad frame; limit overrun       send refuse, log the reason               closing
+//   open       fenced, lease lost, stop       send refuse                               closing
+//   closing    any frame                      let it land nowhere                       closing
+//   closing    time-out                       close the connection                      closing
+//   any        connection closed              forget the session                        closed
+//
+// Threads: OnMessage, OnClosed and landings come from the transport, one at a time; all other methods may be called from any
+// thread. Owned by its connection (as receiver) and by the core's table until closed.
+
+#ifndef TIDEWAY_CORE_SERVER_SESSION_H_
+#define TIDEWAY_CORE_SERVER_SESSION_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "core/server/published.h"
+#include "core/server/worker_table.h"
+#include "core/wire/control.h"
+#include "core/wire/frame.h"
+#include "tideway/buffer.h"
+#include "tideway/codec.h"
+#include "tideway/transport.h"
+
+namespace tideway {
+
+class ServerCore;
+
+class Session final : public Receiver, public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<ServerCore> core, uint64_t id, std::shared_ptr<Connection> connection);
+
+  // What the handshake settled. Set once, before the session is open.
+  struct Identity {
+    std::string name;                // for logs: the worker's, or "observer"
+    std::shared_ptr<Worker> worker;  // null: an observer
+    uint64_t incarnation = 0;
+    std::unique_ptr<Codec> codec_up;
+    std::unique_ptr<Codec> codec_down;
+    size_t credit_bytes = 0;
+  };
+
+  uint64_t id() const { return id_; }
+  // REQUIRES: the session has been open.
+  const Identity& identity() const { return identity_; }
+  // The worker that this session speaks for; null for observers and before the handshake.
+  const std::shared_ptr<Worker>& worker() const { return identity_.worker; }
+
+  void Open(Identity identity, const wire::Welcome& welcome);
+
+  // The answer to a push: gives its credit back and sends the ack.
+  void AckPush(const wire::FrameHeader& ack, size_t payload_bytes);
+  // The answer to a pull, sent straight from `published`, or the reason why there is none.
+  void AnswerPull(wire::FrameHeader reply, std::shared_ptr<Published> published,
+                  const Published::Encoded& encoded);
+  void FailPull(wire::FrameHeader reply, const absl::Status& why);
+  void AnswerRequest(uint64_t sequence, const wire::ControlReply& reply);
+
+  // Tells the peer why, logs it, and closes once the peer has closed or a moment has passed.
+  void Refuse(const absl::Status& why);
+  // Closes without a word.
+  void Close(const absl::Status& why);
+
+  // Refuses the peer if it has not been admitted within a moment.
+  void StartGreetingTimer();
+  bool IsOpenFor(uint64_t worker) const;
+
+  absl::StatusOr<Landing> OnMessage(absl::Span<const std::byte> header,
+                                    size_t payload_bytes) override;
+  void OnClosed(const absl::Status& reason) override;
+
+ private:
+  enum class State { kGreeting, kOpen, kClosing, kClosed };
+
+  absl::StatusOr<Landing> LandHello(const wire::FrameHeader& header);
+  absl::StatusOr<Landing> LandPush(const wire::FrameHeader& header);
+  absl::StatusOr<Landing> LandPull(const wire::FrameHeader& header);
+  absl::StatusOr<Landing> LandRequest(const wire::FrameHeader& header);
+  absl::StatusOr<Landing> LandRefuse(const wire::FrameHeader& header);
+  // Refuses, and lets the payload that is under way land nowhere.
+  absl::StatusOr<Landing> Reject(const absl::Status& why, size_t payload_bytes);
+  absl::StatusOr<Landing> Discard(size_t payload_bytes);
+  // A landing in a pooled buffer; `use` gets it once it is there and its hash is right.
+  absl::StatusOr<Landing> LandPooled(const wire::FrameHeader& header,
+                                     absl::AnyInvocable<void(Buffer)> use);
+
+  void SendControl(wire::FrameType type, uint64_t sequence,
+                   const google::protobuf::MessageLite& message, Done done);
+  std::shared_ptr<Connection> connection() const;
+  std::string PeerName(State state) const;
+
+  const std::shared_ptr<ServerCore> core_;
+  const uint64_t id_;
+  const std::string peer_;
+
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<Connection> connection_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<State> state_{State::kGreeting};
+  Identity identity_;  // written before state_ becomes kOpen
+
+  // What the client has under way, against what it was granted.
+  std::atomic<size_t> push_bytes_{0};
+  std::atomic<size_t> pushes_{0};
+  std::atomic<size_t> pulls_{0};
+  std::atomic<size_t> requests_{0};
+};
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_SERVER_SESSION_H_
