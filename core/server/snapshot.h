@@ -1,7 +1,7 @@
 // Snapshots of a server: its fragments, optimizer state, dedup windows, workers and schedule on disk.
 //
 //   <dir>/server-<index>/snapshot-<number>/parameters.safetensors   theta/<fragment>, slot<k>/<fragment>
-//   <dir>/server-<index>/snapshot-<number>/manifest.pb              snapshot.proto
+//   <dir>/server-<index>/snapshot-<number>/manifest.pb              snapshot.proto and its XXH3-64
 //   <dir>/server-<index>/LATEST                                     the name of the newest complete one
 //
 // A snapshot is written aside, fsynced and renamed, and only then named in LATEST: a crash at any moment leaves the former

@@ -1,6 +1,7 @@
 #include "core/server/snapshot_manifest.h"
 
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -68,6 +69,19 @@ uint64_t ValuesHash(const Fragment::State& state) {
   uint64_t all = hash(state.theta);
   for (const auto& slot : state.optimizer.slots) all = all * 31 + hash(slot);
   return all;
+}
+
+// Protobuf alone does not notice a file that ends between two fields: the manifest ends with its own hash.
+uint64_t HashOf(absl::string_view bytes) {
+  return wire::HashPayload({reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()});
+}
+
+bool StripHash(absl::string_view& bytes) {
+  uint64_t hash = 0;
+  if (bytes.size() < sizeof(hash)) return false;
+  std::memcpy(&hash, bytes.data() + bytes.size() - sizeof(hash), sizeof(hash));
+  bytes.remove_suffix(sizeof(hash));
+  return hash == HashOf(bytes);
 }
 
 absl::Status Damaged(const std::string& what) { return absl::DataLossError(what); }
@@ -164,13 +178,17 @@ std::string SerializeManifest(const SnapshotContent& content, const Layout& layo
     for (uint64_t retired : worker.retired) proto.add_retired(retired);
   }
   if (content.schedule.has_value()) FillSchedule(*content.schedule, *manifest.mutable_schedule());
-  return manifest.SerializeAsString();
+  std::string bytes = manifest.SerializeAsString();
+  const uint64_t hash = HashOf(bytes);
+  bytes.append(reinterpret_cast<const char*>(&hash), sizeof(hash));
+  return bytes;
 }
 
 absl::StatusOr<SnapshotContent> ParseManifest(absl::string_view bytes,
                                               const Safetensors& parameters, const Layout& layout,
                                               uint32_t server_index) {
   snapshot::Manifest manifest;
+  if (!StripHash(bytes)) return Damaged("the manifest is damaged: hash mismatch");
   if (!manifest.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Damaged("the manifest is damaged");
   }
