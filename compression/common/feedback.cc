@@ -30,8 +30,7 @@ void AddFeedback(const Pushed& pushed) {
   const float* __restrict delta = pushed.delta;
   float* __restrict residual = pushed.residual;
   const float decay = pushed.decay;
-  const size_t elements = pushed.elements;
-  for (size_t i = 0; i < elements; ++i) {
+  for (size_t i = 0; i < pushed.elements; ++i) {
     residual[i] = ElementOf<true>(delta, residual, decay, i);
   }
 }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/time/clock.h"
+#include "core/runtime/thread_name.h"
 
 namespace tideway {
 namespace {
@@ -112,6 +113,7 @@ void ThreadExecutor::Stop() {
 }
 
 void ThreadExecutor::RunWorker() {
+  NameThisThread("tideway-worker");
   Task task;
   while (NextTask(task)) {
     std::move(task)();
@@ -150,6 +152,7 @@ void ThreadExecutor::PollForTask() {
 }
 
 void ThreadExecutor::RunTimers() {
+  NameThisThread("tideway-timer");
   absl::MutexLock lock(&timer_mutex_);
   while (!timers_stopped_) {
     if (timers_.empty()) {

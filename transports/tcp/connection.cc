@@ -1,0 +1,283 @@
+#include "transports/tcp/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "asio/post.hpp"
+#include "transports/tcp/socket_options.h"
+
+namespace tideway::tcp {
+namespace {
+
+// Asio's buffer sequences, as views of what Writer and Reader have.
+template <typename Buffer>
+struct BufferView {
+  using value_type = Buffer;
+  using const_iterator = const Buffer*;
+  const Buffer* first;
+  const Buffer* last;
+  const_iterator begin() const { return first; }
+  const_iterator end() const { return last; }
+};
+
+// While a connection closes, what its callbacks send is failed in at most so many rounds.
+constexpr int kClosingRounds = 8;
+
+absl::Status CheckLimits(const Message& message, size_t payload_bytes) {
+  if (message.header.size() + payload_bytes == 0) {
+    return absl::InvalidArgumentError("a message needs a header or a payload");
+  }
+  if (message.header.size() > kMessageHeaderBytesMax) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the header has ", message.header.size(), " bytes; the limit is ", kMessageHeaderBytesMax));
+  }
+  if (payload_bytes > kMessagePayloadBytesMax) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the payload has ", payload_bytes, " bytes; the limit is ", kMessagePayloadBytesMax));
+  }
+  if (message.payload.size() > kGatherPartsMax) {
+    return absl::InvalidArgumentError(absl::StrCat("the payload has ", message.payload.size(),
+                                                   " parts; the limit is ", kGatherPartsMax));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string EndpointText(const asio::ip::tcp::endpoint& endpoint) {
+  const std::string host = endpoint.address().to_string();
+  const bool ipv6 = endpoint.address().is_v6();
+  return absl::StrCat(ipv6 ? "[" : "", host, ipv6 ? "]:" : ":", endpoint.port());
+}
+
+absl::StatusOr<std::shared_ptr<TcpConnection>> TcpConnection::Create(std::shared_ptr<Loop> loop,
+                                                                     asio::ip::tcp::socket socket) {
+  asio::error_code error;
+  socket.non_blocking(true, error);
+  ConnectionInfo info;
+  info.transport = "tcp";
+  info.local = EndpointText(socket.local_endpoint(error));
+  info.peer = EndpointText(socket.remote_endpoint(error));
+  if (error)
+    return absl::UnavailableError(absl::StrCat("the peer is gone again: ", error.message()));
+  ApplyConnectionOptions(socket.native_handle());
+  info.details = Describe(socket.native_handle());
+  auto connection =
+      std::make_shared<TcpConnection>(std::move(loop), std::move(socket), std::move(info));
+  if (connection->loop_->Register(connection)) return connection;
+  connection->CloseOnLoop(absl::CancelledError("the transport was stopped"));
+  return absl::CancelledError("the transport was stopped");
+}
+
+TcpConnection::TcpConnection(std::shared_ptr<Loop> loop, asio::ip::tcp::socket socket,
+                             ConnectionInfo info)
+    : loop_(std::move(loop)),
+      info_(std::move(info)),
+      socket_(std::move(socket)),
+      timer_(loop_->io()) {}
+
+void TcpConnection::Send(Message message, absl::Time deadline, Done done) {
+  SendOp op;
+  op.payload_bytes = message.payload_bytes();
+  op.message = std::move(message);
+  op.deadline = deadline;
+  op.done = std::move(done);
+  bool wake = false;
+  absl::Status status = CheckLimits(op.message, op.payload_bytes);
+  if (status.ok()) status = Enqueue(op, wake);
+  if (!status.ok()) {
+    loop_->Post([done = std::move(op.done), status]() mutable { std::move(done)(status); });
+    return;
+  }
+  if (!wake) return;
+  asio::post(loop_->io(),
+             WithMemory(flush_memory_, [self = shared_from_this()] { self->Flush(); }));
+}
+
+absl::Status TcpConnection::Enqueue(SendOp& op, bool& wake) {
+  const size_t bytes = op.queue_bytes();
+  absl::MutexLock lock(&mutex_);
+  // Between Close and closed_ a message is still taken, to be failed before OnClosed.
+  if (closed_) return absl::CancelledError("the connection is closed");
+  if (queued_messages_ >= kSendQueueMessagesMax || bytes > kSendQueueBytesMax - queued_bytes_) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the send queue is full: ", queued_messages_, " messages of ", queued_bytes_,
+        " bytes wait; the limits are ", kSendQueueMessagesMax, " and ", kSendQueueBytesMax));
+  }
+  queued_bytes_ += bytes;
+  ++queued_messages_;
+  incoming_.push_back(std::move(op));
+  wake = !std::exchange(flush_posted_, true);
+  return absl::OkStatus();
+}
+
+void TcpConnection::Close(absl::Status reason) {
+  if (closing_.exchange(true)) return;
+  if (reason.ok()) reason = absl::CancelledError("the connection was closed on this side");
+  loop_->Post(
+      [self = shared_from_this(), reason = std::move(reason)] { self->CloseOnLoop(reason); });
+}
+
+void TcpConnection::Flush() {
+  {
+    absl::MutexLock lock(&mutex_);
+    flush_posted_ = false;
+    if (closing_) return;  // what waits is about to be failed
+    arriving_.swap(incoming_);
+  }
+  absl::Time earliest = absl::InfiniteFuture();
+  while (!arriving_.empty()) {
+    earliest = std::min(earliest, arriving_.front().deadline);
+    writer_.Push(arriving_.pop_front());
+  }
+  ArmDeadline(earliest);
+  if (!writing_) StartWrite();
+}
+
+void TcpConnection::StartWrite() {
+  if (writer_.empty() || write_failed_) return;
+  writing_ = true;
+  const absl::Span<const asio::const_buffer> parts = writer_.Gather();
+  socket_->async_write_some(
+      BufferView<asio::const_buffer>{parts.data(), parts.data() + parts.size()},
+      WithMemory(write_memory_,
+                 [self = shared_from_this()](const asio::error_code& error, size_t bytes) {
+                   self->OnWritten(error, bytes);
+                 }));
+}
+
+void TcpConnection::OnWritten(const asio::error_code& error, size_t bytes) {
+  writing_ = false;
+  if (!socket_.has_value()) return;
+  if (error) {
+    // The reading side learns of it too, after it has read what the peer still said: that ends the
+    // connection.
+    write_failed_ = true;
+    if (receiver_ == nullptr) CloseOnLoop(ReasonFor(error));
+    return;
+  }
+  writer_.Advance(bytes, finished_);
+  FinishSends();
+  StartWrite();
+}
+
+void TcpConnection::FinishSends() {
+  if (finished_.empty()) return;
+  size_t bytes = 0;
+  for (size_t i = 0; i < finished_.size(); ++i) bytes += finished_[i].queue_bytes();
+  {
+    absl::MutexLock lock(&mutex_);
+    queued_bytes_ -= bytes;
+    queued_messages_ -= finished_.size();
+  }
+  while (!finished_.empty()) {
+    SendOp op = finished_.pop_front();
+    std::move(op.done)(absl::OkStatus());
+  }
+}
+
+void TcpConnection::Start(std::shared_ptr<Receiver> receiver) {
+  receiver_ = std::move(receiver);
+  StartRead();
+}
+
+void TcpConnection::StartRead() {
+  const auto places = reader_.Prepare();
+  const std::array<asio::mutable_buffer, 2> buffers = {
+      asio::mutable_buffer(places[0].data(), places[0].size()),
+      asio::mutable_buffer(places[1].data(), places[1].size())};
+  socket_->async_read_some(
+      buffers, WithMemory(read_memory_,
+                          [self = shared_from_this()](const asio::error_code& error, size_t bytes) {
+                            self->OnRead(error, bytes);
+                          }));
+}
+
+void TcpConnection::OnRead(const asio::error_code& error, size_t bytes) {
+  if (!socket_.has_value() || closing_) return;  // closing: its task is on the way
+  if (error) {
+    CloseOnLoop(ReasonFor(error));
+    return;
+  }
+  const absl::Status status = reader_.Consume(bytes, *receiver_, closing_);
+  if (!status.ok()) {
+    CloseForStreamError(status);
+  } else if (!closing_) {
+    StartRead();
+  }
+}
+
+absl::Status TcpConnection::ReasonFor(const asio::error_code& error) const {
+  const char* where = reader_.InMidMessage() ? " in mid-message" : "";
+  if (error == asio::error::eof) {
+    return absl::UnavailableError(
+        absl::StrCat("the peer ", info_.peer, " closed the connection", where));
+  }
+  return absl::UnavailableError(
+      absl::StrCat("the connection with ", info_.peer, " broke", where, ": ", error.message()));
+}
+
+void TcpConnection::CloseForStreamError(const absl::Status& status) {
+  loop_->Log(LogLevel::kWarning,
+             absl::StrCat("tcp: closing the connection with ", info_.peer, ": ", status.message()));
+  CloseOnLoop(status);
+}
+
+// The timer stays at the earliest deadline that it was ever set to; when it fires, it is set to
+// what is the earliest then. So messages with rising deadlines do not move it.
+void TcpConnection::ArmDeadline(absl::Time deadline) {
+  if (deadline >= armed_deadline_) return;
+  armed_deadline_ = deadline;
+  timer_->expires_after(absl::ToChronoNanoseconds(
+      std::clamp(deadline - loop_->executor().Now(), absl::ZeroDuration(), absl::Hours(24))));
+  timer_->async_wait(
+      [self = shared_from_this()](const asio::error_code& error) { self->OnDeadline(error); });
+}
+
+void TcpConnection::OnDeadline(const asio::error_code& error) {
+  if (error || !socket_.has_value()) return;  // moved, or closed
+  armed_deadline_ = absl::InfiniteFuture();
+  const absl::Time earliest = writer_.EarliestDeadline();
+  if (earliest > loop_->executor().Now()) {
+    ArmDeadline(earliest);
+    return;
+  }
+  CloseOnLoop(absl::DeadlineExceededError(absl::StrCat(
+      "a message to ", info_.peer, " was not out by its deadline; the connection is closed")));
+}
+
+void TcpConnection::CloseOnLoop(const absl::Status& reason) {
+  if (!socket_.has_value()) return;
+  const std::shared_ptr<TcpConnection> self = shared_from_this();
+  closing_ = true;
+  asio::error_code ignored;
+  socket_->close(ignored);
+  socket_.reset();
+  timer_.reset();
+  reader_.Fail(reason);
+  FailSends(reason);
+  loop_->Unregister(this);
+  const std::shared_ptr<Receiver> receiver = std::move(receiver_);
+  if (receiver != nullptr) receiver->OnClosed(reason);
+}
+
+// A done may send again. That is failed too, but not for ever: after some rounds the connection counts as closed.
+void TcpConnection::FailSends(const absl::Status& reason) {
+  RingQueue<SendOp> failed;
+  writer_.TakeAll(failed);
+  for (int round = 1; round <= kClosingRounds; ++round) {
+    {
+      absl::MutexLock lock(&mutex_);
+      while (!incoming_.empty()) failed.push_back(incoming_.pop_front());
+      closed_ = failed.empty() || round == kClosingRounds;
+    }
+    if (failed.empty()) return;
+    while (!failed.empty()) {
+      SendOp op = failed.pop_front();
+      std::move(op.done)(reason);
+    }
+  }
+}
+
+}  // namespace tideway::tcp

@@ -1,0 +1,98 @@
+// TcpConnection: one socket with a Writer and a Reader.
+//
+// Send and Close may come from any thread: Send puts the message into a bounded queue under a mutex
+// and wakes the progress thread if it has not been woken; all else happens there. No callback is
+// made while the mutex is held.
+//
+// The handle stays valid after its transport was destroyed, but must not be called any more, only
+// dropped.
+
+#ifndef TIDEWAY_TRANSPORTS_TCP_CONNECTION_H_
+#define TIDEWAY_TRANSPORTS_TCP_CONNECTION_H_
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "asio/ip/tcp.hpp"
+#include "asio/steady_timer.hpp"
+#include "core/runtime/ring_queue.h"
+#include "tideway/transport.h"
+#include "transports/tcp/handler_memory.h"
+#include "transports/tcp/loop.h"
+#include "transports/tcp/reader.h"
+#include "transports/tcp/writer.h"
+
+namespace tideway::tcp {
+
+class TcpConnection final : public Connection,
+                            public Closable,
+                            public std::enable_shared_from_this<TcpConnection> {
+ public:
+  // `socket` is connected. UNAVAILABLE if the peer is gone again or the loop is stopping.
+  static absl::StatusOr<std::shared_ptr<TcpConnection>> Create(std::shared_ptr<Loop> loop,
+                                                               asio::ip::tcp::socket socket);
+
+  // Public for make_shared; use Create.
+  TcpConnection(std::shared_ptr<Loop> loop, asio::ip::tcp::socket socket, ConnectionInfo info);
+
+  void Send(Message message, absl::Time deadline, Done done) override;
+  void Close(absl::Status reason) override;
+  ConnectionInfo info() const override { return info_; }
+
+  // Begins to receive. Progress thread.
+  void Start(std::shared_ptr<Receiver> receiver);
+  void CloseOnLoop(const absl::Status& reason) override;
+
+ private:
+  // Queues the message, or says why not; `wake`: the progress thread must be told.
+  absl::Status Enqueue(SendOp& op, bool& wake);
+  void Flush();
+  void StartWrite();
+  void OnWritten(const asio::error_code& error, size_t bytes);
+  void FinishSends();
+  void StartRead();
+  void OnRead(const asio::error_code& error, size_t bytes);
+  void ArmDeadline(absl::Time deadline);
+  void OnDeadline(const asio::error_code& error);
+  void CloseForStreamError(const absl::Status& status);
+  absl::Status ReasonFor(const asio::error_code& error) const;
+  void FailSends(const absl::Status& reason);
+
+  const std::shared_ptr<Loop> loop_;
+  const ConnectionInfo info_;
+  std::atomic<bool> closing_{false};  // Close was called, or it is closed
+
+  absl::Mutex mutex_;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool flush_posted_ ABSL_GUARDED_BY(mutex_) = false;
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t queued_messages_ ABSL_GUARDED_BY(mutex_) = 0;
+  RingQueue<SendOp> incoming_ ABSL_GUARDED_BY(mutex_);
+  HandlerMemory flush_memory_;  // guarded by flush_posted_
+
+  // The rest belongs to the progress thread.
+  std::optional<asio::ip::tcp::socket> socket_;  // none: closed
+  std::optional<asio::steady_timer> timer_;
+  std::shared_ptr<Receiver> receiver_;
+  Writer writer_;
+  Reader reader_;
+  bool writing_ = false;
+  bool write_failed_ = false;
+  absl::Time armed_deadline_ = absl::InfiniteFuture();
+  RingQueue<SendOp> arriving_;  // reused by Flush
+  RingQueue<SendOp> finished_;  // reused by FinishSends
+  HandlerMemory read_memory_;
+  HandlerMemory write_memory_;
+};
+
+// "127.0.0.1:5000" or "[::1]:5000"
+std::string EndpointText(const asio::ip::tcp::endpoint& endpoint);
+
+}  // namespace tideway::tcp
+
+#endif  // TIDEWAY_TRANSPORTS_TCP_CONNECTION_H_

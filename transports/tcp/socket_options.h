@@ -1,0 +1,37 @@
+// The parameters of tcp:// addresses, and the socket options that they and the transport's own
+// needs become.
+
+#ifndef TIDEWAY_TRANSPORTS_TCP_SOCKET_OPTIONS_H_
+#define TIDEWAY_TRANSPORTS_TCP_SOCKET_OPTIONS_H_
+
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tideway/uri.h"
+
+namespace tideway::tcp {
+
+struct Params {
+  std::string congestion;       // empty: the system's default
+  int spin_us = 20;             // how long the progress thread polls before it blocks
+  int socket_buffer_bytes = 0;  // 0: the kernel tunes it
+};
+
+// INVALID_ARGUMENT, naming the known ones, for an unknown parameter or a value out of range.
+absl::StatusOr<Params> ParseParams(const Uri& uri);
+
+// On a listening or connecting socket; what it accepts inherits them. INVALID_ARGUMENT if this
+// system lacks the congestion control.
+absl::Status ApplyParams(int socket, const Params& params);
+
+// On every connection: no delay, and probes that find a peer whose machine has vanished.
+void ApplyConnectionOptions(int socket);
+
+// What the kernel says about a connection.
+std::map<std::string, std::string> Describe(int socket);
+
+}  // namespace tideway::tcp
+
+#endif  // TIDEWAY_TRANSPORTS_TCP_SOCKET_OPTIONS_H_

@@ -1,0 +1,67 @@
+// Writer: the messages that wait to be written, and the gather list for the next write. No sockets
+// in here.
+//
+// Used by the progress thread only.
+
+#ifndef TIDEWAY_TRANSPORTS_TCP_WRITER_H_
+#define TIDEWAY_TRANSPORTS_TCP_WRITER_H_
+
+#include <array>
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "asio/buffer.hpp"
+#include "core/runtime/ring_queue.h"
+#include "tideway/transport.h"
+#include "transports/tcp/frame.h"
+
+namespace tideway::tcp {
+
+struct SendOp {
+  Message message;
+  size_t payload_bytes = 0;
+  absl::Time deadline;
+  Done done;
+
+  // What counts against the send queue's limit.
+  size_t queue_bytes() const { return message.header.size() + payload_bytes; }
+  size_t wire_bytes() const { return kPrefixBytes + queue_bytes(); }
+};
+
+class Writer {
+ public:
+  bool empty() const { return ops_.empty(); }
+  void Push(SendOp op) { ops_.push_back(std::move(op)); }
+
+  // What to write next: many small messages or a part of a large one. Valid until the next call of
+  // a method. REQUIRES: !empty().
+  absl::Span<const asio::const_buffer> Gather();
+
+  // `bytes` of the gather list were written. Messages that are out move to `finished`.
+  void Advance(size_t bytes, RingQueue<SendOp>& finished);
+
+  // The earliest deadline among those that wait; InfiniteFuture if there is none.
+  absl::Time EarliestDeadline();
+
+  // Moves all that waits to `failed`.
+  void TakeAll(RingQueue<SendOp>& failed);
+
+ private:
+  static constexpr size_t kBatchMessages = 16;
+  static constexpr size_t kBatchParts = 64;  // what Asio hands to one writev
+
+  // Adds what `skip` bytes leave of `part`, and takes from `skip` what the part used up.
+  void AddPart(absl::Span<const std::byte> part, size_t& skip);
+
+  RingQueue<SendOp> ops_;
+  size_t front_written_bytes_ = 0;
+  std::array<std::array<std::byte, kPrefixBytes>, kBatchMessages> prefixes_;
+  std::array<asio::const_buffer, kBatchParts> parts_;
+  size_t part_count_ = 0;
+};
+
+}  // namespace tideway::tcp
+
+#endif  // TIDEWAY_TRANSPORTS_TCP_WRITER_H_
