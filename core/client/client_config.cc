@@ -1,0 +1,99 @@
+#include "core/client/client_config.h"
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tideway/limits.h"
+
+namespace tideway {
+namespace {
+
+absl::Status Invalid(const std::string& what) { return absl::InvalidArgumentError(what); }
+
+absl::Status CheckNumbers(const ClientOptions& options, const Layout& layout) {
+  if (options.servers.size() != layout.servers()) {
+    return Invalid(absl::StrCat("the layout places fragments on ", layout.servers(),
+                                " servers, but ", options.servers.size(),
+                                " addresses are given; give one address per server"));
+  }
+  if (options.worker.size() > kWorkerNameBytesMax) {
+    return Invalid(absl::StrCat("the worker's name has ", options.worker.size(),
+                                " bytes; choose one of at most ", kWorkerNameBytesMax));
+  }
+  if (!std::isfinite(options.residual_decay) || options.residual_decay < 0 ||
+      options.residual_decay > 1) {
+    return Invalid(
+        absl::StrCat("residual_decay is ", options.residual_decay, "; choose one in [0, 1]"));
+  }
+  if (options.bytes_in_flight_max == 0)
+    return Invalid("bytes_in_flight_max is 0; choose a positive one");
+  if (options.reconnect_timeout < absl::ZeroDuration()) {
+    return Invalid("reconnect_timeout is negative; choose zero or more");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Uri>> ParseServers(const Runtime& runtime,
+                                              const std::vector<std::string>& servers) {
+  std::vector<Uri> uris;
+  for (const std::string& text : servers) {
+    absl::StatusOr<Uri> uri = Uri::Parse(text);
+    if (!uri.ok()) return uri.status();
+    if (auto entry = runtime.transports().FindScheme(uri->scheme); !entry.ok()) {
+      return Invalid(absl::StrCat("'", text, "': ", entry.status().message()));
+    }
+    uris.push_back(*std::move(uri));
+  }
+  return uris;
+}
+
+absl::StatusOr<std::unique_ptr<const Codec>> MakeCodec(const Runtime& runtime, const char* option,
+                                                       const std::string& spec) {
+  absl::StatusOr<std::unique_ptr<Codec>> codec = runtime.codecs().Create(spec);
+  if (!codec.ok()) {
+    return Invalid(absl::StrCat(option, " '", spec, "': ", codec.status().message()));
+  }
+  return std::unique_ptr<const Codec>(*std::move(codec));
+}
+
+}  // namespace
+
+size_t ClientConfig::pool_bytes_max() const {
+  const size_t fragment = EncodedBytesMax(layout.fragment_bytes_max() / sizeof(float));
+  const size_t per_server = 4 * (options.bytes_in_flight_max + 2 * fragment) + 4 * kControlBytesMax;
+  return layout.servers() * per_server;
+}
+
+absl::StatusOr<ClientConfig> MakeClientConfig(Runtime* runtime, ClientOptions options,
+                                              const Layout& layout) {
+  if (absl::Status status = CheckNumbers(options, layout); !status.ok()) return status;
+  auto servers = ParseServers(*runtime, options.servers);
+  if (!servers.ok()) return servers.status();
+  auto up = MakeCodec(*runtime, "codec_up", options.codec_up);
+  if (!up.ok()) return up.status();
+  auto down = MakeCodec(*runtime, "codec_down", options.codec_down);
+  if (!down.ok()) return down.status();
+  if (!(*down)->info().dense) {
+    return Invalid(
+        absl::StrCat("codec_down '", options.codec_down,
+                     "' leaves elements out, which would be missing from the parameters; "
+                     "choose a dense codec such as identity or bf16"));
+  }
+  if (options.worker.empty()) {
+    options.worker =
+        absl::StrFormat("worker-%08x", static_cast<uint32_t>(runtime->executor().Random()));
+  }
+  const uint64_t incarnation = runtime->executor().Random() | 1;
+  return ClientConfig{.runtime = runtime,
+                      .options = std::move(options),
+                      .layout = layout,
+                      .servers = *std::move(servers),
+                      .codec_up = *std::move(up),
+                      .codec_down = *std::move(down),
+                      .incarnation = incarnation};
+}
+
+}  // namespace tideway

@@ -1,0 +1,79 @@
+// ClientTasks: where a client's work runs, and what keeps the client alive while any of it waits.
+//
+// State: one strand on which every change of the client's state happens; nothing there needs a lock.
+// Completions: a second strand for the user's callbacks: one at a time, and a slow one does not hold up the state.
+//
+// Every task holds a reference to the owner, which is therefore destroyed after its last task. Tasks given in once the
+// owner is being destroyed are dropped.
+//
+// Threads: all methods but SetOwner may be called from any thread.
+
+#ifndef TIDEWAY_CORE_CLIENT_CLIENT_TASKS_H_
+#define TIDEWAY_CORE_CLIENT_CLIENT_TASKS_H_
+
+#include <memory>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "core/runtime/strand.h"
+#include "tideway/executor.h"
+
+namespace tideway {
+
+class ClientTasks {
+ public:
+  explicit ClientTasks(Executor* executor)
+      : executor_(executor), state_(executor), completions_(executor) {}
+
+  // Once, before anything else.
+  void SetOwner(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
+  std::shared_ptr<void> owner() const { return owner_.lock(); }
+
+  void OnState(Task task) { On(state_, std::move(task)); }
+  void Complete(Task task) { On(completions_, std::move(task)); }
+
+  void On(Strand& strand, Task task) {
+    if (auto kept = owner_.lock()) strand.Post(Kept{std::move(kept), std::move(task)});
+  }
+
+  // In parallel with everything else.
+  void Anywhere(Task task) {
+    if (auto kept = owner_.lock()) executor_->Post(Kept{std::move(kept), std::move(task)});
+  }
+
+  // Runs `task` on the state strand at `when`. 0, and never, for a time that is infinitely far.
+  TimerId At(absl::Time when, Task task) {
+    auto kept = owner_.lock();
+    if (kept == nullptr || when == absl::InfiniteFuture()) return 0;
+    // A timer that fires hops to the strand; `this` lives as long as `kept`.
+    return executor_->PostAt(when, Kept{std::move(kept), [this, task = std::move(task)]() mutable {
+                                          OnState(std::move(task));
+                                        }});
+  }
+
+  // A task that has already hopped to the strand still runs: callers check their own state.
+  void Cancel(TimerId& timer) {
+    if (timer != 0) executor_->Cancel(timer);
+    timer = 0;
+  }
+
+  absl::Time Now() const { return executor_->Now(); }
+  uint64_t Random() { return executor_->Random(); }
+  Strand NewStrand() { return Strand(executor_); }
+
+ private:
+  struct Kept {
+    std::shared_ptr<void> owner;  // first member: destroyed last
+    Task task;
+    void operator()() { task(); }
+  };
+
+  Executor* const executor_;
+  std::weak_ptr<void> owner_;
+  Strand state_;
+  Strand completions_;
+};
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_CLIENT_CLIENT_TASKS_H_

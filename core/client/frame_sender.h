@@ -1,0 +1,37 @@
+// FrameSender: what the lanes of one server connection need of it.
+//
+// A lane keeps what must survive the connection (pushes without an acknowledgement, pulls and requests without an answer)
+// and hands the frames to the sender while it is ready. All on the client's state strand.
+
+#ifndef TIDEWAY_CORE_CLIENT_FRAME_SENDER_H_
+#define TIDEWAY_CORE_CLIENT_FRAME_SENDER_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "tideway/buffer.h"
+
+namespace tideway {
+
+class FrameSender {
+ public:
+  virtual ~FrameSender() = default;
+
+  // Hands are shaken, and the connection lives as far as we know.
+  virtual bool ready() const = 0;
+  virtual uint64_t session() const = 0;
+  // A new id for a pull or request; never 0.
+  virtual uint64_t NextRequestId() = 0;
+
+  // Sends the frame whose header stands in the headroom of `frame` and whose payload is the rest. The buffer is read
+  // until the connection has let go of it. REQUIRES: ready().
+  virtual void SendFrame(std::shared_ptr<Buffer> frame) = 0;
+
+  // The peer broke the protocol or fell silent: closes this connection, makes a new one.
+  virtual void Break(absl::Status reason) = 0;
+};
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_CLIENT_FRAME_SENDER_H_

@@ -1,0 +1,103 @@
+// PushLane: the pushes of one client to one server, from delta to acknowledgement.
+//
+// A part of a push goes through four places, always in the order of the calls:
+//
+//   waiting   -> room in credit and in the number of pushes  -> encoding
+//   encoding  -> the codec strand has encoded it             -> unsent, or at once sent
+//   unsent    -> the connection is ready; it gets a sequence -> sent
+//   sent      -> acknowledged                                -> gone
+//
+// What was sent keeps its bytes and its sequence: after a reconnect it goes out again as it was, in order. At most two parts
+// are with the codec at once, so that the next one is encoded while this one leaves.
+//
+// Residual: applied and buffered leave it as encoding left it; rejected adds back what was encoded; a part that is withdrawn
+// before it was sent adds back its delta. A part that was already sent when its push gave up (deadline) can't be withdrawn:
+// it stays here, goes on being sent again, and its verdict is still heeded.
+//
+// Threads: the state strand; encoding and the residual on the lane's own codec strand.
+
+#ifndef TIDEWAY_CORE_CLIENT_PUSH_LANE_H_
+#define TIDEWAY_CORE_CLIENT_PUSH_LANE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/client/client_shared.h"
+#include "core/client/frame_sender.h"
+#include "core/client/push_job.h"
+#include "core/client/residual.h"
+#include "core/runtime/strand.h"
+#include "core/wire/frame.h"
+
+namespace tideway {
+
+class PushLane {
+ public:
+  PushLane(ClientShared* shared, FrameSender* sender, uint32_t server);
+
+  // Takes on the part of `job` that is `fragment`, and settles it with the job in the end.
+  void Add(std::shared_ptr<PushJob> job, uint32_t fragment);
+  // The job has failed: settles its parts as soon as they don't use its delta any more.
+  void Withdraw(const PushJob* job);
+
+  // What the server granted; holds until the next grant.
+  void OnReady(size_t credit_bytes, size_t pushes_max);
+  // Not OK: the peer broke the protocol.
+  absl::Status OnAck(const wire::FrameHeader& ack);
+  // The connection has ended for good.
+  void FailAll(const absl::Status& status);
+
+  Residual& residual() { return residual_; }
+  const Residual& residual() const { return residual_; }
+
+ private:
+  struct Part {
+    std::shared_ptr<PushJob> job;  // null: the push gave up, the part goes on
+    uint32_t fragment = 0;
+    size_t credit_bytes = 0;  // what it holds of the credit
+    std::shared_ptr<Buffer> frame;
+    wire::FrameHeader header;
+  };
+
+  void Pump();
+  bool HasRoomFor(size_t bytes) const;
+  void Encode(Part part);
+  void OnEncoded(Part part, const absl::Status& status);
+  void SendFirst(Part part);
+  void SendAgain(Part& part);
+  void Count(const Part& part, const wire::FrameHeader& ack);
+  void Release(Part& part);
+
+  // Settle, once the residual has back what was not applied.
+  void ReturnDelta(Part part);
+  void ReturnEncoded(Part part);
+  static void Settle(const Part& part);
+
+  absl::Span<const float> DeltaOf(const Part& part) const;
+
+  ClientShared* const shared_;
+  FrameSender* const sender_;
+  Strand codec_strand_;
+  Residual residual_;
+
+  std::deque<Part> waiting_;
+  size_t encoding_ = 0;
+  std::deque<Part> unsent_;
+  std::map<uint64_t, Part> sent_;  // by sequence
+  uint64_t last_sequence_ = 0;
+
+  size_t credit_bytes_max_ = 0;  // 0: never ready yet
+  size_t parts_max_ = 0;
+  size_t credit_bytes_used_ = 0;  // by encoding_, unsent_ and sent_
+  size_t parts_under_way_ = 0;
+  absl::Status final_;
+};
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_CLIENT_PUSH_LANE_H_

@@ -1,0 +1,405 @@
+#include "core/client/server_link.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/wire/control.h"
+#include "tideway/version.h"
+
+namespace tideway {
+namespace {
+
+constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
+constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
+// A connection that lived so long was a good one, whatever came over it.
+constexpr absl::Duration kStableAfter = absl::Seconds(5);
+constexpr absl::Duration kLeaseMin = absl::Milliseconds(30);
+constexpr absl::Duration kLeaseMax = absl::Hours(24);
+
+bool MayBeBetterLater(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
+         absl::IsDataLoss(status);
+}
+
+}  // namespace
+
+// Holds the client while the connection lives. All methods run on the transport's thread.
+class ServerLink::Wire final : public Receiver {
+ public:
+  Wire(ServerLink* link, uint64_t attempt) : link_(link), attempt_(attempt) {}
+
+  void Keep(std::shared_ptr<void> owner) { owner_ = std::move(owner); }
+
+  absl::StatusOr<Landing> OnMessage(absl::Span<const std::byte> header,
+                                    size_t payload_bytes) override {
+    if (owner_ == nullptr) return absl::CancelledError("the client is gone");
+    return link_->OnMessage(attempt_, header, payload_bytes);
+  }
+
+  void OnClosed(const absl::Status& reason) override {
+    if (owner_ == nullptr) return;
+    link_->shared_->tasks.OnState(
+        [link = link_, attempt = attempt_, reason] { link->OnClosed(attempt, reason); });
+    owner_.reset();
+  }
+
+ private:
+  ServerLink* const link_;  // alive as long as owner_ is
+  const uint64_t attempt_;
+  std::shared_ptr<void> owner_;
+};
+
+ServerLink::ServerLink(ClientShared* shared, uint32_t index, Events events)
+    : shared_(shared),
+      index_(index),
+      events_(std::move(events)),
+      pushes_(shared, this, index),
+      pulls_(shared, this),
+      requests_(shared, this) {}
+
+std::string ServerLink::name() const {
+  return absl::StrCat("server ", index_, " (", shared_->config.servers[index_].ToString(), ")");
+}
+
+ConnectionInfo ServerLink::info() const {
+  absl::MutexLock lock(&mutex_);
+  return info_;
+}
+
+void ServerLink::Start() {
+  if (state_ != State::kIdle) return;
+  away_since_ = shared_->tasks.Now();
+  Connect();
+}
+
+void ServerLink::Connect() {
+  const Uri& uri = shared_->config.servers[index_];
+  absl::StatusOr<Transport*> transport = shared_->config.runtime->TransportFor(uri.scheme);
+  if (!transport.ok()) {
+    final_ = transport.status();
+    shared_->config.runtime->Log(LogLevel::kError, absl::StrCat(name(), ": ", final_.message()));
+    BecomeFinal();
+    return;
+  }
+  state_ = State::kConnecting;
+  const uint64_t attempt = ++attempt_;
+  auto wire = std::make_shared<Wire>(this, attempt);
+  // An attempt does not keep the client alive: whoever closes it need not wait for an unreachable host.
+  std::weak_ptr<void> weak = shared_->tasks.owner();
+  auto done = [this, weak, wire, attempt](absl::StatusOr<std::shared_ptr<Connection>> connection) {
+    auto owner = weak.lock();
+    if (owner == nullptr) {
+      if (connection.ok()) (*connection)->Close(absl::CancelledError("the client is gone"));
+      return;
+    }
+    if (connection.ok()) wire->Keep(owner);
+    shared_->tasks.OnState([this, attempt, connection = std::move(connection)]() mutable {
+      OnConnected(attempt, std::move(connection));
+    });
+  };
+  (*transport)->Connect(uri, shared_->tasks.Now() + kConnectTimeout, wire, std::move(done));
+}
+
+void ServerLink::OnConnected(uint64_t attempt,
+                             absl::StatusOr<std::shared_ptr<Connection>> connection) {
+  if (state_ != State::kConnecting || attempt != attempt_) {  // shut down in the meantime
+    if (connection.ok()) (*connection)->Close(absl::CancelledError("closed"));
+    return;
+  }
+  if (!connection.ok()) {
+    Rest(connection.status());
+    return;
+  }
+  connection_ = *std::move(connection);
+  state_ = State::kShaking;
+  {
+    absl::MutexLock lock(&mutex_);
+    info_ = connection_->info();
+  }
+  timer_ = shared_->tasks.At(shared_->tasks.Now() + kHandshakeTimeout, [this, attempt] {
+    if (attempt != attempt_ || state_ != State::kShaking) return;
+    Break(absl::UnavailableError("it did not answer the handshake"));
+  });
+  SendHello();
+}
+
+void ServerLink::SendHello() {
+  const ClientConfig& config = shared_->config;
+  wire::Hello hello;
+  hello.set_protocol_version(wire::kVersion);
+  hello.set_library_version(kVersion);
+  hello.set_worker(config.options.worker);
+  hello.set_incarnation(config.incarnation);
+  hello.set_observer(config.options.observer);
+  hello.set_layout_fingerprint(config.layout.fingerprint());
+  hello.set_layout_summary(config.layout.ToString());
+  hello.set_server_index(index_);
+  hello.set_servers(config.layout.servers());
+  hello.set_codec_up(config.codec_up->info().spec);
+  hello.set_codec_down(config.codec_down->info().spec);
+  hello.set_bytes_in_flight_max(config.options.bytes_in_flight_max);
+  wire::FrameHeader header;
+  header.type = static_cast<uint8_t>(wire::FrameType::kHello);
+  absl::StatusOr<Buffer> frame = wire::PackControl(header, hello, shared_->pool);
+  if (!frame.ok()) {
+    Break(frame.status());
+    return;
+  }
+  SendFrame(std::make_shared<Buffer>(*std::move(frame)));
+}
+
+void ServerLink::SendFrame(std::shared_ptr<Buffer> frame) {
+  Message message;
+  message.header = frame->headroom(wire::kFrameHeaderBytes);
+  if (!frame->empty()) message.payload.push_back(frame->span());
+  auto done = [this, attempt = attempt_, frame](const absl::Status& status) {
+    if (status.ok()) {
+      SignOfLife();
+      return;
+    }
+    shared_->tasks.OnState([this, attempt, status] {
+      if (attempt == attempt_) Break(status);
+    });
+  };
+  // No deadline of its own: a stalled connection is found by its silence.
+  connection_->Send(std::move(message), absl::InfiniteFuture(), std::move(done));
+}
+
+void ServerLink::Break(absl::Status reason) {
+  if (state_ != State::kShaking && state_ != State::kReady) return;
+  state_ = State::kClosing;
+  CancelTimers();
+  connection_->Close(std::move(reason));
+}
+
+void ServerLink::OnClosed(uint64_t attempt, const absl::Status& reason) {
+  if (attempt != attempt_ || connection_ == nullptr) return;
+  connection_.reset();
+  CancelTimers();
+  requests_.OnDisconnected();
+  pulls_.OnDisconnected();
+  if (leaving_ && final_.ok()) final_ = absl::CancelledError("this worker has left");
+  if (!final_.ok()) {
+    BecomeFinal();
+    return;
+  }
+  const absl::Time now = shared_->tasks.Now();
+  if (now - ready_since_ >= kStableAfter) {
+    away_since_ = absl::InfiniteFuture();
+    backoff_.Reset();
+  }
+  ready_since_ = absl::InfiniteFuture();
+  Rest(reason);
+}
+
+void ServerLink::Rest(const absl::Status& reason) {
+  const absl::Time now = shared_->tasks.Now();
+  state_ = State::kResting;
+  // The first of a row of failures is news, the rest of them is not.
+  const bool news = away_since_ == absl::InfiniteFuture() || reason.code() != last_error_.code();
+  last_error_ = reason;
+  away_since_ = std::min(away_since_, now);
+  const absl::Time give_up = away_since_ + shared_->config.options.reconnect_timeout;
+  if (now >= give_up) {
+    final_ = absl::UnavailableError(
+        absl::StrCat(name(), " stayed away for ",
+                     absl::FormatDuration(shared_->config.options.reconnect_timeout),
+                     "; the last attempt failed: ", reason.message()));
+    shared_->config.runtime->Log(LogLevel::kError, final_.message());
+    BecomeFinal();
+    return;
+  }
+  if (news) {
+    shared_->config.runtime->Log(
+        LogLevel::kWarning,
+        absl::StrCat("no connection to ", name(), ", trying on: ", reason.ToString()));
+  }
+  const absl::Duration rest = backoff_.Next(shared_->tasks.Random());
+  timer_ = shared_->tasks.At(std::min(now + rest, give_up), [this] {
+    if (state_ == State::kResting) Connect();
+  });
+}
+
+void ServerLink::Shutdown(const absl::Status& status) {
+  if (state_ == State::kFinal) return;
+  if (final_.ok()) final_ = status;
+  CancelTimers();
+  if (connection_ == nullptr) {
+    BecomeFinal();
+    return;
+  }
+  state_ = State::kClosing;
+  connection_->Close(final_);
+}
+
+void ServerLink::Leave(absl::Time deadline, RequestLane::Done done) {
+  leaving_ = true;
+  if (!ready()) {
+    done(absl::UnavailableError(absl::StrCat(
+        name(), " is out of reach and was not told; it notices when the lease runs out")));
+    return;
+  }
+  wire::ControlRequest request;
+  request.mutable_leave();
+  requests_.Add(std::move(request), deadline, std::move(done));
+}
+
+void ServerLink::BecomeFinal() {
+  state_ = State::kFinal;
+  CancelTimers();
+  pushes_.FailAll(final_);
+  pulls_.FailAll(final_);
+  requests_.FailAll(final_);
+  if (auto event = std::exchange(events_.became_final, nullptr); event != nullptr) event(final_);
+}
+
+void ServerLink::CancelTimers() { shared_->tasks.Cancel(timer_); }
+
+absl::StatusOr<Landing> ServerLink::OnMessage(uint64_t attempt,
+                                              absl::Span<const std::byte> header_bytes,
+                                              size_t payload_bytes) {
+  SignOfLife();
+  absl::StatusOr<wire::FrameHeader> header = wire::ReadHeader(header_bytes, payload_bytes);
+  if (!header.ok()) return header.status();
+  const auto type = static_cast<wire::FrameType>(header->type);
+  switch (type) {
+    case wire::FrameType::kPullReply:
+      return pulls_.Land(*header);
+    case wire::FrameType::kWelcome:
+    case wire::FrameType::kRefuse:
+    case wire::FrameType::kReply:
+      return LandControl(attempt, *header);
+    case wire::FrameType::kPushAck:
+      return LandAck(attempt, *header);
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("a server never sends a ", wire::TypeName(type), " frame"));
+  }
+}
+
+absl::StatusOr<Landing> ServerLink::LandControl(uint64_t attempt, const wire::FrameHeader& header) {
+  if (header.payload_bytes > kControlBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a ", wire::TypeName(static_cast<wire::FrameType>(header.type)), " frame of ",
+                     header.payload_bytes, " bytes is over its limit"));
+  }
+  absl::StatusOr<Buffer> taken = shared_->pool.Take(header.payload_bytes);
+  if (!taken.ok()) return taken.status();
+  auto buffer = std::make_shared<Buffer>(*std::move(taken));
+  Landing landing;
+  landing.destination = buffer->span();
+  landing.done = [this, attempt, header, buffer](const absl::Status& status) {
+    if (!status.ok()) return;  // OnClosed follows
+    shared_->tasks.OnState([this, attempt, header, buffer] {
+      OnFrame(attempt, header, std::as_const(*buffer).span());
+    });
+  };
+  return landing;
+}
+
+absl::StatusOr<Landing> ServerLink::LandAck(uint64_t attempt, const wire::FrameHeader& header) {
+  if (header.payload_bytes != 0) {
+    return absl::InvalidArgumentError("a push-ack frame has no payload");
+  }
+  Landing landing;
+  landing.done = [this, attempt, header](const absl::Status& status) {
+    if (!status.ok()) return;
+    shared_->tasks.OnState([this, attempt, header] { OnFrame(attempt, header, {}); });
+  };
+  return landing;
+}
+
+void ServerLink::OnFrame(uint64_t attempt, const wire::FrameHeader& header,
+                         absl::Span<const std::byte> payload) {
+  if (attempt != attempt_ || (state_ != State::kShaking && state_ != State::kReady)) return;
+  absl::Status status = wire::CheckPayload(header, payload);
+  if (status.ok()) status = Dispatch(header, payload);
+  if (!status.ok()) Break(std::move(status));
+}
+
+absl::Status ServerLink::Dispatch(const wire::FrameHeader& header,
+                                  absl::Span<const std::byte> payload) {
+  const auto type = static_cast<wire::FrameType>(header.type);
+  if (type == wire::FrameType::kRefuse) return OnRefuse(payload);
+  if (type == wire::FrameType::kWelcome) return OnWelcome(payload);
+  if (state_ != State::kReady) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a ", wire::TypeName(type), " frame came before the welcome"));
+  }
+  const absl::Status status =
+      type == wire::FrameType::kPushAck ? pushes_.OnAck(header) : OnReply(header, payload);
+  if (status.ok()) {  // a useful answer
+    away_since_ = absl::InfiniteFuture();
+    backoff_.Reset();
+  }
+  return status;
+}
+
+absl::Status ServerLink::OnWelcome(absl::Span<const std::byte> payload) {
+  const auto welcome = wire::UnpackControl<wire::Welcome>(payload);
+  if (!welcome.ok()) return welcome.status();
+  if (state_ != State::kShaking) return absl::InvalidArgumentError("a second welcome");
+  CancelTimers();
+  state_ = State::kReady;
+  session_ = welcome->session();
+  ready_since_ = shared_->tasks.Now();
+  if (was_ready_) {
+    shared_->config.runtime->Log(LogLevel::kInfo, absl::StrCat("connected again to ", name()));
+  }
+  const uint64_t lease_ms =
+      std::min<uint64_t>(welcome->lease_ms(), absl::ToInt64Milliseconds(kLeaseMax));
+  lease_ = lease_ms == 0 ? absl::ZeroDuration()
+                         : std::max(absl::Milliseconds(static_cast<int64_t>(lease_ms)), kLeaseMin);
+  const size_t credit =
+      std::min<uint64_t>(shared_->config.options.bytes_in_flight_max, welcome->credit_bytes());
+  pushes_.OnReady(credit, std::min<size_t>(welcome->pushes_in_flight_max(), kPushesInFlightMax));
+  requests_.OnReady();
+  // A server counts a pull until the answer has left it, which it may notice later than we do: half of what it allows.
+  pulls_.OnReady(shared_->config.options.bytes_in_flight_max,
+                 std::min<size_t>(welcome->pulls_in_flight_max(), kPullsInFlightMax) / 2);
+  ArmHeartbeat();
+  if (!std::exchange(was_ready_, true)) {
+    if (auto event = std::exchange(events_.first_ready, nullptr); event != nullptr) event();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServerLink::OnRefuse(absl::Span<const std::byte> payload) {
+  const auto refusal = wire::UnpackControl<wire::Refusal>(payload);
+  if (!refusal.ok()) return refusal.status();
+  const absl::Status reason = wire::FromProto(*refusal);
+  const absl::Status status(reason.code(), absl::StrCat(name(), " refused: ", reason.message()));
+  if (MayBeBetterLater(status)) return status;
+  shared_->config.runtime->Log(LogLevel::kError, status.message());
+  Shutdown(status);
+  return absl::OkStatus();
+}
+
+absl::Status ServerLink::OnReply(const wire::FrameHeader& header,
+                                 absl::Span<const std::byte> payload) {
+  auto reply = wire::UnpackControl<wire::ControlReply>(payload);
+  if (!reply.ok()) return reply.status();
+  return requests_.OnReply(header.sequence, *std::move(reply));
+}
+
+void ServerLink::ArmHeartbeat() {
+  if (lease_ == absl::ZeroDuration()) return;
+  timer_ = shared_->tasks.At(shared_->tasks.Now() + lease_ / 3, [this, attempt = attempt_] {
+    if (attempt == attempt_ && ready()) Heartbeat();
+  });
+}
+
+void ServerLink::Heartbeat() {
+  const absl::Duration silence = shared_->tasks.Now() - absl::FromUnixNanos(alive_ns_.load());
+  if (silence >= 2 * lease_ / 3) {
+    Break(absl::UnavailableError(absl::StrCat("silent for ", absl::FormatDuration(silence))));
+    return;
+  }
+  wire::ControlRequest request;
+  *request.mutable_heartbeat()->mutable_status() = wire::ToProto(shared_->status);
+  requests_.Add(std::move(request), absl::InfiniteFuture(), [](const auto&) {});
+  ArmHeartbeat();
+}
+
+}  // namespace tideway

@@ -1,0 +1,145 @@
+// ServerLink: one client's connection to one server, made anew as often as it dies.
+//
+//   from        event                                     action                          to
+//   idle        Start                                     connect                         connecting
+//   connecting  connected                                 send Hello                      shaking
+//   connecting  refused, unreachable                      arm a jittered timer            resting
+//   shaking     Welcome                                   lanes send what waits           ready
+//   shaking     silence for kHandshakeTimeout             close the connection            closing
+//   ready       bad frame, silence, damaged answer        close the connection            closing
+//   shaking, ready  Refuse: final status                  close the connection            closing
+//   (connected) closed                                    arm a jittered timer            resting
+//   (connected) closed, with a final status               fail what is pending            final
+//   resting     timer                                     connect                         connecting
+//   resting     away for reconnect_timeout                fail what is pending            final
+//   any         Shutdown, Leave answered and closed       close, fail what is pending     final
+//
+// A Refuse is final unless its code says that later may be better (UNAVAILABLE, RESOURCE_EXHAUSTED, DATA_LOSS). There is never
+// more than one live connection: the next one is made after the former has reported its end, and with it has let go of
+// every buffer.
+//
+// Heartbeats go out every third of the lease, and a connection that shows no sign of life for two thirds of it is closed:
+// what the network has swallowed silently is then sent again before the lease is lost.
+//
+// Threads: the state strand. Frames are checked, and payloads placed, on the transport's thread.
+
+#ifndef TIDEWAY_CORE_CLIENT_SERVER_LINK_H_
+#define TIDEWAY_CORE_CLIENT_SERVER_LINK_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "core/client/backoff.h"
+#include "core/client/client_shared.h"
+#include "core/client/frame_sender.h"
+#include "core/client/pull_lane.h"
+#include "core/client/push_lane.h"
+#include "core/client/request_lane.h"
+#include "core/wire/frame.h"
+#include "tideway/transport.h"
+
+namespace tideway {
+
+class ServerLink final : public FrameSender {
+ public:
+  struct Events {
+    absl::AnyInvocable<void()> first_ready;                      // at most once
+    absl::AnyInvocable<void(const absl::Status&)> became_final;  // at most once
+  };
+
+  ServerLink(ClientShared* shared, uint32_t index, Events events);
+
+  void Start();
+  // Fails what is pending with `status` as soon as the transport has let go of it.
+  void Shutdown(const absl::Status& status);
+  // Says goodbye. After that a closed connection is not made anew.
+  void Leave(absl::Time deadline, RequestLane::Done done);
+
+  PushLane& pushes() { return pushes_; }
+  const PushLane& pushes() const { return pushes_; }
+  PullLane& pulls() { return pulls_; }
+  RequestLane& requests() { return requests_; }
+
+  // Why the latest attempt failed. OK: none did.
+  const absl::Status& last_error() const { return last_error_; }
+  // "server 1 (tcp://head:5000)"
+  std::string name() const;
+  // From any thread.
+  ConnectionInfo info() const;
+
+  bool ready() const override { return state_ == State::kReady; }
+  uint64_t session() const override { return session_; }
+  uint64_t NextRequestId() override { return ++last_request_id_; }
+  void SendFrame(std::shared_ptr<Buffer> frame) override;
+  void Break(absl::Status reason) override;
+
+ private:
+  class Wire;  // the Receiver of one connection
+  enum class State { kIdle, kConnecting, kShaking, kReady, kClosing, kResting, kFinal };
+
+  void Connect();
+  void OnConnected(uint64_t attempt, absl::StatusOr<std::shared_ptr<Connection>> connection);
+  void SendHello();
+  void OnClosed(uint64_t attempt, const absl::Status& reason);
+  void Rest(const absl::Status& reason);
+  void BecomeFinal();
+  void CancelTimers();
+
+  // On the transport's thread.
+  absl::StatusOr<Landing> OnMessage(uint64_t attempt, absl::Span<const std::byte> header,
+                                    size_t payload_bytes);
+  absl::StatusOr<Landing> LandControl(uint64_t attempt, const wire::FrameHeader& header);
+  absl::StatusOr<Landing> LandAck(uint64_t attempt, const wire::FrameHeader& header);
+  void SignOfLife() { alive_ns_.store(absl::ToUnixNanos(shared_->tasks.Now())); }
+
+  // Whole frames. An error breaks the connection.
+  void OnFrame(uint64_t attempt, const wire::FrameHeader& header,
+               absl::Span<const std::byte> payload);
+  absl::Status Dispatch(const wire::FrameHeader& header, absl::Span<const std::byte> payload);
+  absl::Status OnWelcome(absl::Span<const std::byte> payload);
+  absl::Status OnRefuse(absl::Span<const std::byte> payload);
+  absl::Status OnReply(const wire::FrameHeader& header, absl::Span<const std::byte> payload);
+
+  void ArmHeartbeat();
+  void Heartbeat();
+
+  ClientShared* const shared_;
+  const uint32_t index_;
+  Events events_;
+  PushLane pushes_;
+  PullLane pulls_;
+  RequestLane requests_;
+
+  State state_ = State::kIdle;
+  uint64_t attempt_ = 0;  // numbers the connections
+  std::shared_ptr<Connection> connection_;
+  uint64_t session_ = 0;
+  uint64_t last_request_id_ = 0;
+  absl::Duration lease_ = absl::ZeroDuration();
+  Backoff backoff_;
+  TimerId timer_ = 0;  // of the rest, the handshake or the heartbeat: never two of them at once
+  // Since when the server gave no useful answer. A handshake alone does not end it: a server that shakes hands and drops
+  // the connection, over and over, is away.
+  absl::Time away_since_ = absl::InfiniteFuture();
+  absl::Time ready_since_ = absl::InfiniteFuture();
+  bool leaving_ = false;
+  bool was_ready_ = false;
+  absl::Status last_error_;
+  absl::Status final_;
+
+  std::atomic<int64_t> alive_ns_{0};  // when the connection last showed a sign of life
+
+  mutable absl::Mutex mutex_;
+  ConnectionInfo info_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tideway
+
+#endif  // TIDEWAY_CORE_CLIENT_SERVER_LINK_H_
