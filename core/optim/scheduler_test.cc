@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <random>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -13,7 +11,6 @@
 namespace tideway::optim {
 namespace {
 
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -60,83 +57,6 @@ void Arrive(Scheduler& scheduler, uint64_t worker, double released, double now) 
   const Assignment* assignment = scheduler.assignment(worker);
   ASSERT_NE(assignment, nullptr);
   ASSERT_TRUE(scheduler.Arrive(worker, {assignment->inner_steps, now - released}, At(now)).ok());
-}
-
-TEST(DyluSteps, FollowTheTableMadeByHand) {
-  // floor(.58/.58 50), floor(.58/.75 50 = 38.67), floor(.58/1.51 50 = 19.2), floor(.58/3.33 50 = 8.7)
-  const uint32_t steps[] = {50, 38, 19, 8};
-  for (int i = 0; i < 4; ++i) {
-    EXPECT_EQ(DyluSteps(1 / kStepSeconds[i], 1 / kStepSeconds[0], 50), steps[i]);
-  }
-  EXPECT_EQ(DyluSteps(0, 7, 50), 50u);     // unknown: as the fastest
-  EXPECT_EQ(DyluSteps(0.001, 7, 50), 1u);  // never none
-  EXPECT_EQ(DyluSteps(1 / 3.0, 1.0, 3), 1u);
-  EXPECT_EQ(DyluSteps(1 / 0.2, 1 / 0.1, 50), 25u);
-}
-
-TEST(GraceLength, FollowsTheTableMadeByHand) {
-  const SchedulingOptions options;  // 2 x spread, 10 % to 35 %
-  struct Row {
-    double cycle;
-    std::optional<double> spread;
-    double length;
-  };
-  const Row rows[] = {
-      {100, std::nullopt, 35},  // nothing observed: the cap
-      {100, 0, 10},             // the least
-      {100, 4, 10},             // 8 < 10
-      {100, 8, 16},             // twice the spread
-      {100, 17.5, 35},
-      {100, 60, 35},  // the cap
-      {29, 2.36, 4.72},
-      {0, 5, 0},
-  };
-  for (const Row& row : rows) {
-    std::optional<absl::Duration> spread;
-    if (row.spread.has_value()) spread = absl::Seconds(*row.spread);
-    EXPECT_NEAR(absl::ToDoubleSeconds(GraceLength(options, absl::Seconds(row.cycle), spread)),
-                row.length, 1e-6)
-        << row.cycle << " " << row.spread.value_or(-1);
-  }
-}
-
-TEST(ArrivalSpread, IsTheLargestLagWithinOneReleaseAndFades) {
-  ArrivalSpread spread;
-  const absl::Duration lag_max = absl::Seconds(10);
-  spread.Note(7, At(100), lag_max);
-  EXPECT_FALSE(spread.value().has_value());
-  spread.Note(8, At(103), lag_max);  // of another release: no lag
-  EXPECT_FALSE(spread.value().has_value());
-  spread.Note(7, At(102), lag_max);
-  spread.Note(7, At(104), lag_max);
-  spread.Note(8, At(104), lag_max);
-  EXPECT_EQ(spread.value(), absl::Seconds(4));
-  spread.WindowClosed(8);
-  EXPECT_EQ(spread.value(), absl::Seconds(3.6));
-  spread.Note(7, At(500), lag_max);  // release 7 is forgotten: this is a first arrival again
-  EXPECT_EQ(spread.value(), absl::Seconds(3.6));
-  spread.Note(8, At(500), lag_max);
-  EXPECT_EQ(spread.value(), lag_max);
-}
-
-TEST(Pace, AveragesOverAssignments) {
-  Pace pace;
-  pace.Observe(50, 25, absl::Seconds(27), true);
-  EXPECT_DOUBLE_EQ(pace.steps_per_second, 2);
-  EXPECT_DOUBLE_EQ(pace.overhead_seconds, 2);
-  EXPECT_DOUBLE_EQ(pace.cycle_seconds, 27);
-  EXPECT_EQ(pace.Expected(10), absl::Seconds(7));
-  pace.Observe(10, 2.5, absl::Seconds(2.5), false);  // twice as fast, but cut short
-  EXPECT_DOUBLE_EQ(pace.steps_per_second, 0.7 * 2 + 0.3 * 4);
-  EXPECT_DOUBLE_EQ(pace.overhead_seconds, 0.7 * 2);
-  EXPECT_DOUBLE_EQ(pace.cycle_seconds, 27);
-  const Pace before = pace;
-  for (const double busy : {0.0, -1.0, std::nan(""), HUGE_VAL}) {
-    pace.Observe(50, busy, absl::Seconds(30), true);
-  }
-  pace.Observe(0, 1, absl::Seconds(30), true);
-  EXPECT_DOUBLE_EQ(pace.steps_per_second, before.steps_per_second);
-  EXPECT_DOUBLE_EQ(pace.cycle_seconds, before.cycle_seconds);
 }
 
 TEST(Scheduler, GivesStepsByDyluWhenSpeedsAreKnown) {
@@ -499,186 +419,6 @@ TEST(Scheduler, RefusesOptionsThatCannotWorkAndNamesThem) {
   }
 }
 
-// A random world of workers that join, train, arrive, leave and crash.
-class World {
- public:
-  World(SchedulingOptions options, uint64_t seed)
-      : random_(seed), options_(options), scheduler_(Make(std::move(options))) {}
-
-  void Run(int events) {
-    for (int i = 0; i < events && !::testing::Test::HasFatalFailure(); ++i) {
-      NextEvent();
-      Poll();
-    }
-  }
-
-  Scheduler& scheduler() { return scheduler_; }
-  int released() const { return released_; }
-
- private:
-  struct Waiting {
-    double since = 0;
-    double deadline = 0;
-  };
-
-  double Uniform() { return std::uniform_real_distribution<double>()(random_); }
-
-  // Moves time on to the next arrival or the scheduler's deadline, or throws in a join or a leave.
-  void NextEvent() {
-    const double dice = Uniform();
-    if (dice < 0.05 || arrivals_.empty()) return Join(random_() % 12);
-    if (dice < 0.08) return Leave(random_() % 12);
-    auto first = arrivals_.begin();
-    for (auto it = arrivals_.begin(); it != arrivals_.end(); ++it) {
-      if (it->second < first->second) first = it;
-    }
-    const absl::Time deadline = scheduler_.NextDeadline();
-    if (deadline < At(first->second)) {
-      now_ = std::max(now_, absl::ToDoubleSeconds(deadline - At(0)));
-      return;
-    }
-    now_ = std::max(now_, first->second);
-    Arrive(first->first);
-  }
-
-  void Join(uint64_t worker) {
-    Forget(worker);
-    ASSERT_TRUE(scheduler_.Join(worker, At(now_)).ok());
-    speeds_.try_emplace(worker, 0.2 + 5 * Uniform());
-    ready_.insert(worker);
-  }
-
-  void Leave(uint64_t worker) {
-    Forget(worker);
-    scheduler_.Leave(worker, At(now_));
-  }
-
-  void Forget(uint64_t worker) {
-    ready_.erase(worker);
-    waiting_.erase(worker);
-    arrivals_.erase(worker);
-  }
-
-  void Arrive(uint64_t worker) {
-    const Assignment* assignment = scheduler_.assignment(worker);
-    ASSERT_NE(assignment, nullptr);
-    const double busy = now_ - released_at_[worker];
-    cycle_max_ = std::max(cycle_max_, busy);
-    ASSERT_TRUE(scheduler_.Arrive(worker, {assignment->inner_steps, busy}, At(now_)).ok());
-    arrivals_.erase(worker);
-    waiting_[worker] = {now_, now_ + options_.grace_fraction_max * cycle_max_};
-  }
-
-  void Poll() {
-    for (const Release& release : scheduler_.Poll(At(now_))) {
-      const uint64_t worker = release.worker;
-      ASSERT_EQ(ready_.erase(worker) + waiting_.erase(worker), 1u) << "released, but not waiting";
-      ++released_;
-      if (release.assignment.finished) continue;
-      ASSERT_GE(release.assignment.inner_steps, 1u);
-      ASSERT_LE(release.assignment.inner_steps, options_.inner_steps);
-      released_at_[worker] = now_;
-      arrivals_[worker] =
-          now_ + release.assignment.inner_steps / speeds_[worker] * (0.9 + 0.2 * Uniform());
-    }
-    ASSERT_TRUE(ready_.empty()) << "a newcomer was made to wait";
-    ASSERT_EQ(scheduler_.stats().waiting, waiting_.size());
-    ASSERT_EQ(scheduler_.active_workers(), waiting_.size() + arrivals_.size());
-    for (const auto& [worker, wait] : waiting_) {
-      ASSERT_LE(now_, wait.deadline + 1e-6) << "worker " << worker << " waits beyond the cap";
-    }
-  }
-
-  std::mt19937_64 random_;
-  SchedulingOptions options_;
-  Scheduler scheduler_;
-  double now_ = 0;
-  double cycle_max_ = 0;
-  int released_ = 0;
-  std::map<uint64_t, double> speeds_, released_at_;
-  std::set<uint64_t> ready_;
-  std::map<uint64_t, double> arrivals_;  // of those that train
-  std::map<uint64_t, Waiting> waiting_;
-};
-
-TEST(Scheduler, ForgetsNobodyAndReleasesEveryArrivalOnceWithinTheCap) {
-  for (uint64_t seed = 0; seed < 60; ++seed) {
-    SCOPED_TRACE(absl::StrCat("seed ", seed));
-    SchedulingOptions options;
-    options.inner_steps = 1 + static_cast<uint32_t>(seed * 7 % 60);
-    options.dylu = seed % 3 != 0;
-    options.grace = seed % 5 != 0;
-    options.shard_sizes.assign(1 + seed % 7, 10);
-    options.seed = seed;
-    if (seed % 4 == 0) options.inner_steps_total = 20000;
-    World world(options, seed);
-    world.Run(1000);
-    if (HasFatalFailure()) return;
-    EXPECT_GT(world.released(), 300);
-  }
-}
-
-struct Decision {
-  double at;
-  Release release;
-};
-
-// Everything that a scheduler decides for 4 workers that join at `now` and then keep their step times.
-std::vector<Decision> Decisions(Scheduler& scheduler, double now, int releases_max) {
-  std::vector<Decision> decisions;
-  std::map<uint64_t, double> arrivals, released;
-  JoinAll(scheduler, 4, now);
-  for (int count = 0; count < releases_max;) {
-    for (const Release& release : scheduler.Poll(At(now))) {
-      const Assignment& a = release.assignment;
-      decisions.push_back({now, release});
-      released[release.worker] = now;
-      if (!a.finished)
-        arrivals[release.worker] = now + a.inner_steps * kStepSeconds[release.worker];
-      ++count;
-    }
-    if (arrivals.empty()) break;
-    const auto first = std::min_element(arrivals.begin(), arrivals.end(),
-                                        [](auto& a, auto& b) { return a.second < b.second; });
-    const absl::Time deadline = scheduler.NextDeadline();
-    if (deadline < At(first->second)) {
-      now = std::max(now, absl::ToDoubleSeconds(deadline - At(0)));
-      continue;
-    }
-    now = first->second;
-    Arrive(scheduler, first->first, released[first->first], now);
-    arrivals.erase(first);
-  }
-  return decisions;
-}
-
-std::string Text(const std::vector<Decision>& decisions) {
-  std::string text;
-  for (const auto& [at, release] : decisions) {
-    const Assignment& a = release.assignment;
-    absl::StrAppend(&text, at, ": worker ", release.worker, " window ", a.window, " steps ",
-                    a.inner_steps, " shard ", a.shard, " from ", a.shard_step, " progress ",
-                    a.progress_begin, "\n");
-  }
-  return text;
-}
-
-TEST(Scheduler, DecidesTheSameAfterACheckpointIsRestored) {
-  const SchedulingOptions options = {
-      .inner_steps_total = 20000, .shard_sizes = {5, 3, 2, 7}, .seed = 3};
-  Scheduler original = Make(options);
-  Decisions(original, 0, 60);
-  const SchedulerState state = original.State();
-  Scheduler restored = Make(options);
-  ASSERT_TRUE(restored.Restore(state).ok());
-  for (uint64_t worker = 0; worker < 4; ++worker) original.Leave(worker, At(5000));
-  const std::string after = Text(Decisions(original, 5000, 80));
-  EXPECT_EQ(after, Text(Decisions(restored, 5000, 80)));
-  EXPECT_THAT(after, HasSubstr("shard 3"));
-  Scheduler other = Make({.inner_steps_total = 20000, .shard_sizes = {5, 3, 2, 7}, .seed = 4});
-  EXPECT_NE(Text(Decisions(other, 5000, 80)), after);
-}
-
 TEST(Scheduler, RefusesACheckpointThatCannotBeItsOwn) {
   Scheduler scheduler = Make({.shard_sizes = {1, 1}});
   SchedulerState state = scheduler.State();
@@ -692,21 +432,6 @@ TEST(Scheduler, RefusesACheckpointThatCannotBeItsOwn) {
   state.paces = {{1, {1, 0, 50}}};
   EXPECT_TRUE(scheduler.Restore(state).ok());
   EXPECT_EQ(scheduler.stats().steps_learned, 3u);
-}
-
-TEST(Scheduler, BringsFourVeryUnequalWorkersIntoOneWindow) {
-  Scheduler scheduler = Make();
-  const std::vector<Decision> decisions = Decisions(scheduler, 0, 120);
-  SCOPED_TRACE(Text(decisions));
-  // The last releases come four at a time, with DyLU's steps, a cycle of the fastest (29 s) apart.
-  ASSERT_GE(decisions.size(), 20u);
-  const uint32_t steps[] = {50, 38, 19, 8};
-  for (size_t i = decisions.size() - 16; i < decisions.size(); ++i) {
-    const Assignment& assignment = decisions[i].release.assignment;
-    EXPECT_EQ(assignment.inner_steps, steps[decisions[i].release.worker]);
-    EXPECT_EQ(assignment.window, decisions[i - 4].release.assignment.window + 1);
-    EXPECT_NEAR(decisions[i].at, decisions[i - 4].at + 29, 1e-6);
-  }
 }
 
 }  // namespace
