@@ -10,14 +10,17 @@ void EncodeBf16(const Pushed& pushed, std::byte* out_bytes) {
   const float* __restrict delta = pushed.delta;
   float* __restrict residual = pushed.residual;
   std::byte* __restrict out = out_bytes;
+  // Copies, since a store to `out` might alias the struct as far as the compiler knows.
+  const size_t elements = pushed.elements;
+  const float decay = pushed.decay;
   if (residual == nullptr) {
-    for (size_t i = 0; i < pushed.elements; ++i) {
+    for (size_t i = 0; i < elements; ++i) {
       StoreLittleEndian(RoundToBf16(delta[i]), out + 2 * i);
     }
     return;
   }
-  for (size_t i = 0; i < pushed.elements; ++i) {
-    const float e = ElementOf<true>(delta, residual, pushed.decay, i);
+  for (size_t i = 0; i < elements; ++i) {
+    const float e = ElementOf<true>(delta, residual, decay, i);
     const uint16_t half = RoundToBf16(e);
     StoreLittleEndian(half, out + 2 * i);
     residual[i] = e - FromBf16(half);

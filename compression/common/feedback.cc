@@ -30,7 +30,8 @@ void AddFeedback(const Pushed& pushed) {
   const float* __restrict delta = pushed.delta;
   float* __restrict residual = pushed.residual;
   const float decay = pushed.decay;
-  for (size_t i = 0; i < pushed.elements; ++i) {
+  const size_t elements = pushed.elements;
+  for (size_t i = 0; i < elements; ++i) {
     residual[i] = ElementOf<true>(delta, residual, decay, i);
   }
 }

@@ -10,12 +10,15 @@ void EncodeIdentity(const Pushed& pushed, std::byte* out_bytes) {
   const float* __restrict delta = pushed.delta;
   float* __restrict residual = pushed.residual;
   std::byte* __restrict out = out_bytes;
+  // Copies, since a store to `out` might alias the struct as far as the compiler knows.
+  const size_t elements = pushed.elements;
+  const float decay = pushed.decay;
   if (residual == nullptr) {
-    for (size_t i = 0; i < pushed.elements; ++i) StoreLittleEndian(BitsOf(delta[i]), out + 4 * i);
+    for (size_t i = 0; i < elements; ++i) StoreLittleEndian(BitsOf(delta[i]), out + 4 * i);
     return;
   }
-  for (size_t i = 0; i < pushed.elements; ++i) {
-    StoreLittleEndian(BitsOf(ElementOf<true>(delta, residual, pushed.decay, i)), out + 4 * i);
+  for (size_t i = 0; i < elements; ++i) {
+    StoreLittleEndian(BitsOf(ElementOf<true>(delta, residual, decay, i)), out + 4 * i);
     residual[i] = 0.0f;
   }
 }

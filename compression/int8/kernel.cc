@@ -18,9 +18,11 @@ void QuantizeBlock(const Pushed& pushed, float scale, std::byte* values_bytes) {
   const float* __restrict delta = pushed.delta;
   float* __restrict residual = pushed.residual;
   auto* __restrict values = reinterpret_cast<int8_t*>(values_bytes);
+  // Copies, since a store to `values` might alias the struct as far as the compiler knows.
   const float decay = pushed.decay;
+  const size_t elements = pushed.elements;
   const float reciprocal = ReciprocalOf(scale);
-  for (size_t i = 0; i < pushed.elements; ++i) {
+  for (size_t i = 0; i < elements; ++i) {
     const float e = ElementOf<kFeedback>(delta, residual, decay, i);
     const int32_t q = Quantize(e, reciprocal);
     values[i] = static_cast<int8_t>(q);
