@@ -50,10 +50,10 @@ namespace tideway {
 
 struct ClientOptions {
   // One URI per server, in the order of the servers' indices. Their number must equal layout.servers().
-  std::vector<std::string> servers;
+  std::vector<std::string> servers = {};
   // Names the worker to people and to the servers. A restarted worker that uses the same name takes the place of its
   // former incarnation. Empty: a random name.
-  std::string worker;
+  std::string worker = {};
   // An observer pulls and reads statistics; it never pushes, holds no lease and is not counted as a worker.
   bool observer = false;
 

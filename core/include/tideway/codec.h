@@ -75,9 +75,9 @@ class Codec {
 
 // One line of the list of codecs.
 struct CodecEntry {
-  std::string name;
+  std::string name = {};
   uint8_t wire_id = 0;
-  absl::AnyInvocable<absl::StatusOr<std::unique_ptr<Codec>>(const Spec&) const> create;
+  absl::AnyInvocable<absl::StatusOr<std::unique_ptr<Codec>>(const Spec&) const> create = {};
 };
 
 // The codecs that a program chose to have: a value, filled by the program.

@@ -25,8 +25,8 @@
 namespace tideway {
 
 struct TensorSpec {
-  std::string name;
-  std::vector<int64_t> shape;  // empty: a scalar
+  std::string name = {};
+  std::vector<int64_t> shape = {};  // empty: a scalar
 };
 
 struct FragmentSpec {

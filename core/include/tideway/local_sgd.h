@@ -49,8 +49,8 @@ namespace tideway {
 
 // One parameter tensor: contiguous fp32 memory of the trainer's, alive as long as the LocalSgd.
 struct ParameterView {
-  std::string name;
-  std::vector<int64_t> shape;
+  std::string name = {};
+  std::vector<int64_t> shape = {};
   float* data = nullptr;
 };
 
@@ -58,8 +58,8 @@ enum class MergeRule { kRebase, kAlpha };
 
 struct LocalSgdOptions {
   // As in ClientOptions.
-  std::vector<std::string> servers;
-  std::string worker;
+  std::vector<std::string> servers = {};
+  std::string worker = {};
   std::string codec_up = "identity";
   std::string codec_down = "identity";
   bool error_feedback = true;
@@ -72,7 +72,7 @@ struct LocalSgdOptions {
 
   absl::Duration join_timeout = absl::Seconds(30);
   absl::Duration exchange_timeout = absl::Minutes(15);  // of push, assignment and pull together
-  std::vector<float> residual;                          // from a checkpoint; empty: zero
+  std::vector<float> residual = {};                     // from a checkpoint; empty: zero
 };
 
 struct InnerStepInfo {

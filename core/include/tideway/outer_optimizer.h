@@ -63,8 +63,9 @@ class OuterOptimizer {
 };
 
 struct OuterOptimizerEntry {
-  std::string name;
-  absl::AnyInvocable<absl::StatusOr<std::unique_ptr<OuterOptimizer>>(const Spec&) const> create;
+  std::string name = {};
+  absl::AnyInvocable<absl::StatusOr<std::unique_ptr<OuterOptimizer>>(const Spec&) const> create =
+      {};
 };
 
 class OuterOptimizerRegistry {

@@ -29,13 +29,13 @@
 namespace tideway {
 
 struct RuntimeOptions {
-  TransportRegistry transports;
-  CodecRegistry codecs;
+  TransportRegistry transports = {};
+  CodecRegistry codecs = {};
   OuterOptimizerRegistry outer_optimizers = BuiltinOuterOptimizers();
   // Null: the Runtime makes and owns a thread executor. Otherwise it must outlive the Runtime and is not stopped.
   Executor* executor = nullptr;
-  ThreadExecutorOptions executor_options;
-  LogSink log;
+  ThreadExecutorOptions executor_options = {};
+  LogSink log = {};
 };
 
 class Runtime {

@@ -52,7 +52,7 @@ struct SchedulingOptions {
   uint32_t workers_to_begin = 1;
   uint64_t inner_steps_total = 0;  // over all workers; 0: endless
   // Sizes of the data shards, in any unit. Empty: one shard.
-  std::vector<uint64_t> shard_sizes;
+  std::vector<uint64_t> shard_sizes = {};
   uint64_t seed = 0;  // of shard sampling
 };
 
@@ -74,17 +74,17 @@ struct ServerOptions {
   std::vector<std::string> listen = {"tcp://127.0.0.1:0"};
   uint32_t server_index = 0;
   std::string outer_optimizer = "delayed-nesterov:lr=0.7,momentum=0.9,c=0,n=auto";
-  std::string staleness = "accept";  // accept | weight:power=0.5 | bound:max=10
-  SchedulingOptions scheduling;      // used by index 0
+  std::string staleness = "accept";   // accept | weight:power=0.5 | bound:max=10
+  SchedulingOptions scheduling = {};  // used by index 0
   // A worker that is silent for so long loses its lease: its shard goes to others, its late pushes are fenced.
   absl::Duration lease = absl::Seconds(15);
   size_t credit_bytes = kCreditBytesDefault;  // granted to each worker
   size_t sessions_max = 256;
   // Where snapshots go: one folder per snapshot, and LATEST. Empty: snapshots are refused.
-  std::string snapshot_dir;
+  std::string snapshot_dir = {};
   absl::Duration snapshot_interval = absl::ZeroDuration();  // zero: only when asked for
   // Called on the runtime's threads, one call at a time. Must be quick, and must not call the server.
-  std::function<void(const ServerEvent&)> on_event;
+  std::function<void(const ServerEvent&)> on_event = {};
 };
 
 class Server {

@@ -22,10 +22,10 @@ struct WorkerStatus {
 
 struct WorkerStats {
   uint64_t id = 0;
-  std::string name;
+  std::string name = {};
   bool active = false;  // holds a lease
   uint64_t incarnation = 0;
-  WorkerStatus status;
+  WorkerStatus status = {};
   uint64_t pushes = 0;    // fragments pushed, of any verdict but duplicate
   uint64_t rejected = 0;  // of them, rejected as stale
   uint64_t duplicates = 0;
@@ -57,8 +57,8 @@ struct ServerStats {
   uint64_t steps_target = 0;      // 0: endless (leader only)
   bool finished = false;          // the target is reached (leader only)
   // staleness_histogram[s] counts pushes with staleness s; the last bin counts all beyond.
-  std::vector<uint64_t> staleness_histogram;
-  std::vector<WorkerStats> workers;  // every worker seen, by id
+  std::vector<uint64_t> staleness_histogram = {};
+  std::vector<WorkerStats> workers = {};  // every worker seen, by id
 };
 
 }  // namespace tideway
