@@ -97,7 +97,8 @@ void FakeConnection::AnswerRaw(std::string header, std::string payload) {
         if (self->closed_) return;
         absl::StatusOr<Landing> landing = self->client_->OnMessage(BytesOf(header), payload.size());
         if (!landing.ok()) return self->Close(landing.status());
-        std::memcpy(landing->destination.data(), payload.data(), payload.size());
+        if (!payload.empty())
+          std::memcpy(landing->destination.data(), payload.data(), payload.size());
         landing->done(absl::OkStatus());
       });
 }
