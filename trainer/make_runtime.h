@@ -1,0 +1,19 @@
+// The Runtime of a trainer's process: all built-in transports, codecs and outer optimizers, and a log on standard error.
+#ifndef TIDEWAY_TRAINER_MAKE_RUNTIME_H_
+#define TIDEWAY_TRAINER_MAKE_RUNTIME_H_
+
+#include "absl/status/status.h"
+#include "tideway/runtime.h"
+#include "trainer/settings.h"
+
+namespace tideway::trainer {
+
+// `verbose`: also what is merely good to know.
+RuntimeOptions MakeRuntimeOptions(int threads, bool verbose);
+
+// Codec, outer optimizer and transport specs against the registries. InvalidArgument, in one sentence.
+absl::Status CheckSpecs(const Settings& settings);
+
+}  // namespace tideway::trainer
+
+#endif  // TIDEWAY_TRAINER_MAKE_RUNTIME_H_
