@@ -47,8 +47,9 @@ TEST(ThreadExecutor, RunsEveryPostedTaskExactlyOnce) {
 TEST(ThreadExecutor, RunsNoTaskInsideTheCallThatPostedIt) {
   auto executor = NewThreadExecutor({.threads = 1});
   absl::Notification done;
+  bool posting = false;
   executor->Post([&] {
-    bool posting = true;
+    posting = true;
     executor->Post([&] {
       EXPECT_FALSE(posting);
       done.Notify();

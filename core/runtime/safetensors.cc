@@ -68,9 +68,9 @@ absl::StatusOr<std::string> BuildHeader(absl::Span<const SafetensorsView> tensor
           absl::StrCat("tensor name '", tensor.name, "' is empty, reserved or used twice"));
     }
     if (Elements(tensor.shape) != tensor.values.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the shape of tensor '", tensor.name, "' does not fit its ",
-                       tensor.values.size(), " values"));
+      return absl::InvalidArgumentError(absl::StrCat("the shape of tensor '", tensor.name,
+                                                     "' does not fit its ", tensor.values.size(),
+                                                     " values"));
     }
     const size_t end = offset + tensor.values.size() * sizeof(float);
     header[tensor.name] = {
@@ -159,9 +159,9 @@ absl::StatusOr<Entry> ParseEntry(const std::string& path, const std::string& nam
     return Damaged(path, absl::StrCat(quoted, "has a dtype or shape of the wrong kind"));
   }
   if (value["dtype"] != "F32") {
-    return absl::UnimplementedError(
-        absl::StrCat(path, ": ", quoted, "is ", value["dtype"].get<std::string>(),
-                     "; only F32 is read, convert the file first"));
+    return absl::UnimplementedError(absl::StrCat(path, ": ", quoted, "is ",
+                                                 value["dtype"].get<std::string>(),
+                                                 "; only F32 is read, convert the file first"));
   }
   Entry entry;
   entry.spec.name = name;
@@ -222,8 +222,8 @@ absl::StatusOr<Safetensors> ParseHeader(const std::string& path, const std::stri
   size_t covered = 0;
   for (Entry& entry : entries) {
     if (entry.begin != covered) {
-      return Damaged(path, absl::StrCat("tensor '", entry.spec.name,
-                                        "' overlaps another or leaves a hole"));
+      return Damaged(
+          path, absl::StrCat("tensor '", entry.spec.name, "' overlaps another or leaves a hole"));
     }
     file.offsets.push_back(covered / sizeof(float));
     file.tensors.push_back(std::move(entry.spec));

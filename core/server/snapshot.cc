@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -34,7 +33,7 @@ constexpr size_t kManifestBytesMax = size_t{1} << 30;
 
 absl::Status DiskError(const std::string& what, const std::string& path, int error) {
   return absl::UnavailableError(
-      absl::StrCat("can't ", what, " ", path, ": ", std::strerror(error)));
+      absl::StrCat("can't ", what, " ", path, ": ", std::generic_category().message(error)));
 }
 
 absl::Status SyncPath(const std::string& path, int flags) {
@@ -108,8 +107,8 @@ std::vector<SafetensorsView> Views(const SnapshotContent& content) {
 
 }  // namespace
 
-SnapshotFolder::SnapshotFolder(std::string dir, uint32_t server_index)
-    : dir_(absl::StrCat(std::move(dir), "/server-", server_index)), server_index_(server_index) {}
+SnapshotFolder::SnapshotFolder(const std::string& dir, uint32_t server_index)
+    : dir_(absl::StrCat(dir, "/server-", server_index)), server_index_(server_index) {}
 
 absl::StatusOr<std::string> SnapshotFolder::Write(const SnapshotContent& content,
                                                   const Layout& layout) {

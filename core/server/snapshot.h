@@ -37,7 +37,7 @@ struct SnapshotContent {
 
 class SnapshotFolder {
  public:
-  SnapshotFolder(std::string dir, uint32_t server_index);
+  SnapshotFolder(const std::string& dir, uint32_t server_index);
 
   // Returns the folder of the new snapshot. UNAVAILABLE, with the path, where the disk refuses.
   absl::StatusOr<std::string> Write(const SnapshotContent& content, const Layout& layout);
