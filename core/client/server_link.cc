@@ -16,6 +16,8 @@ constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
 constexpr absl::Duration kStableAfter = absl::Seconds(5);
 constexpr absl::Duration kLeaseMin = absl::Milliseconds(30);
 constexpr absl::Duration kLeaseMax = absl::Hours(24);
+// Heartbeats also carry the worker's status, which people watch.
+constexpr absl::Duration kHeartbeatMax = absl::Seconds(1);
 
 bool MayBeBetterLater(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
@@ -240,6 +242,7 @@ void ServerLink::Leave(absl::Time deadline, RequestLane::Done done) {
         name(), " is out of reach and was not told; it notices when the lease runs out")));
     return;
   }
+  SendStatus();  // the last word on this life
   wire::ControlRequest request;
   request.mutable_leave();
   requests_.Add(std::move(request), deadline, std::move(done));
@@ -385,9 +388,10 @@ absl::Status ServerLink::OnReply(const wire::FrameHeader& header,
 
 void ServerLink::ArmHeartbeat() {
   if (lease_ == absl::ZeroDuration()) return;
-  timer_ = shared_->tasks.At(shared_->tasks.Now() + lease_ / 3, [this, attempt = attempt_] {
-    if (attempt == attempt_ && ready()) Heartbeat();
-  });
+  timer_ = shared_->tasks.At(shared_->tasks.Now() + std::min(lease_ / 3, kHeartbeatMax),
+                              [this, attempt = attempt_] {
+                                if (attempt == attempt_ && ready()) Heartbeat();
+                              });
 }
 
 void ServerLink::Heartbeat() {
@@ -396,10 +400,14 @@ void ServerLink::Heartbeat() {
     Break(absl::UnavailableError(absl::StrCat("silent for ", absl::FormatDuration(silence))));
     return;
   }
+  SendStatus();
+  ArmHeartbeat();
+}
+
+void ServerLink::SendStatus() {
   wire::ControlRequest request;
   *request.mutable_heartbeat()->mutable_status() = wire::ToProto(shared_->status);
   requests_.Add(std::move(request), absl::InfiniteFuture(), [](const auto&) {});
-  ArmHeartbeat();
 }
 
 }  // namespace tideway

@@ -109,6 +109,7 @@ class ServerLink final : public FrameSender {
 
   void ArmHeartbeat();
   void Heartbeat();
+  void SendStatus();
 
   ClientShared* const shared_;
   const uint32_t index_;
