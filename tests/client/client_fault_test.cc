@@ -394,7 +394,9 @@ TEST_F(ClientFaults, ACloseDuringJoinEndsTheJoin) {
 TEST_F(ClientFaults, LeavingSaysGoodbyeAndDoesNotComeBack) {
   server.on_frame = [this](FakeConnection& connection, const Frame& frame) {
     server.Behave(connection, frame);
-    if (frame.type() == FrameType::kRequest) connection.Close(absl::UnavailableError("goodbye"));
+    wire::ControlRequest request;
+    if (frame.type() != FrameType::kRequest || !request.ParseFromString(frame.payload)) return;
+    if (request.has_leave()) connection.Close(absl::UnavailableError("goodbye"));
   };
   CreateAndJoin();
   std::optional<absl::Status> left;
@@ -403,8 +405,10 @@ TEST_F(ClientFaults, LeavingSaysGoodbyeAndDoesNotComeBack) {
   executor.RunFor(absl::Minutes(2));
   wire::ControlRequest request;
   const auto requests = server.Received(FrameType::kRequest);
-  ASSERT_THAT(requests, SizeIs(1));
+  ASSERT_THAT(requests, SizeIs(2));
   ASSERT_TRUE(request.ParseFromString(requests[0].payload));
+  EXPECT_TRUE(request.has_heartbeat()) << "the last status comes before the goodbye";
+  ASSERT_TRUE(request.ParseFromString(requests[1].payload));
   EXPECT_TRUE(request.has_leave());
   EXPECT_THAT(server.attempts, SizeIs(1));
 }
