@@ -26,6 +26,21 @@ absl::Status Because(const char* flag, const absl::Status& status) {
   return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", status.message()));
 }
 
+// A local run's processes must be able to reach each other.
+absl::Status CheckTransport(const std::string& scheme) {
+  const TransportRegistry transports = BuiltinTransports();
+  const auto entry = transports.FindScheme(scheme);
+  if (!entry.ok()) return Because("transport", entry.status());
+  const TransportInfo info = (*entry)->probe();
+  if (!info.viable) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--transport ", scheme, " can't be used: ", info.unavailable_reason, "."));
+  }
+  if (info.crosses_processes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--transport ", scheme, " stays inside one process, and a run has several; use tcp."));
+}
+
 }  // namespace
 
 RuntimeOptions MakeRuntimeOptions(int threads, bool verbose) {
@@ -44,6 +59,9 @@ RuntimeOptions MakeRuntimeOptions(int threads, bool verbose) {
 }
 
 absl::Status CheckSpecs(const Settings& settings) {
+  if (settings.role == "local") {
+    if (absl::Status s = CheckTransport(settings.transport); !s.ok()) return s;
+  }
   const CodecRegistry codecs = BuiltinCodecs();
   if (const auto codec = codecs.Create(settings.codec); !codec.ok()) {
     return Because("codec", codec.status());
