@@ -123,12 +123,11 @@ class World {
                std::function<void(const absl::Status&)> then = nullptr) {
     return [this, completion, &rule, then = std::move(then)](absl::Status status) {
       InCallback in_callback(rule);
-      {
-        absl::MutexLock lock(&mutex_);
-        EXPECT_EQ(++completion->fired, 1) << "a completion fired twice";
-        completion->status = status;
-      }
       if (then) then(status);
+      // Last, so that whoever waits for it may take down what `then` uses.
+      absl::MutexLock lock(&mutex_);
+      EXPECT_EQ(++completion->fired, 1) << "a completion fired twice";
+      completion->status = status;
     };
   }
 
@@ -136,16 +135,7 @@ class World {
     return Await([&] { return completion->fired > 0; });
   }
 
-  size_t waiting_completions() {
-    absl::MutexLock lock(&mutex_);
-    size_t waiting = 0;
-    for (const auto& completion : completions_) waiting += completion->fired == 0;
-    return waiting;
-  }
-
- private:
-  static bool Holds(const std::function<bool()>* holds) { return (*holds)(); }
-
+  // A test whose callbacks use its local variables ends with this.
   void ExpectAllFired() {
     EXPECT_TRUE(Await([&] {
       for (const auto& completion : completions_) {
@@ -154,6 +144,9 @@ class World {
       return true;
     })) << "a completion was dropped";
   }
+
+ private:
+  static bool Holds(const std::function<bool()>* holds) { return (*holds)(); }
 
   std::unique_ptr<Executor> executor_;
   SimExecutor* sim_ = nullptr;

@@ -21,28 +21,6 @@ struct BufferView {
   const_iterator end() const { return last; }
 };
 
-// While a connection closes, what its callbacks send is failed in at most so many rounds.
-constexpr int kClosingRounds = 8;
-
-absl::Status CheckLimits(const Message& message, size_t payload_bytes) {
-  if (message.header.size() + payload_bytes == 0) {
-    return absl::InvalidArgumentError("a message needs a header or a payload");
-  }
-  if (message.header.size() > kMessageHeaderBytesMax) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the header has ", message.header.size(), " bytes; the limit is ", kMessageHeaderBytesMax));
-  }
-  if (payload_bytes > kMessagePayloadBytesMax) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the payload has ", payload_bytes, " bytes; the limit is ", kMessagePayloadBytesMax));
-  }
-  if (message.payload.size() > kGatherPartsMax) {
-    return absl::InvalidArgumentError(absl::StrCat("the payload has ", message.payload.size(),
-                                                   " parts; the limit is ", kGatherPartsMax));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 std::string EndpointText(const asio::ip::tcp::endpoint& endpoint) {
@@ -84,8 +62,7 @@ void TcpConnection::Send(Message message, absl::Time deadline, Done done) {
   op.deadline = deadline;
   op.done = std::move(done);
   bool wake = false;
-  absl::Status status = CheckLimits(op.message, op.payload_bytes);
-  if (status.ok()) status = Enqueue(op, wake);
+  const absl::Status status = queue_.Push(op, wake);
   if (!status.ok()) {
     loop_->Post([done = std::move(op.done), status]() mutable { std::move(done)(status); });
     return;
@@ -93,23 +70,6 @@ void TcpConnection::Send(Message message, absl::Time deadline, Done done) {
   if (!wake) return;
   asio::post(loop_->io(),
              WithMemory(flush_memory_, [self = shared_from_this()] { self->Flush(); }));
-}
-
-absl::Status TcpConnection::Enqueue(SendOp& op, bool& wake) {
-  const size_t bytes = op.queue_bytes();
-  absl::MutexLock lock(&mutex_);
-  // Between Close and closed_ a message is still taken, to be failed before OnClosed.
-  if (closed_) return absl::CancelledError("the connection is closed");
-  if (queued_messages_ >= kSendQueueMessagesMax || bytes > kSendQueueBytesMax - queued_bytes_) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the send queue is full: ", queued_messages_, " messages of ", queued_bytes_,
-        " bytes wait; the limits are ", kSendQueueMessagesMax, " and ", kSendQueueBytesMax));
-  }
-  queued_bytes_ += bytes;
-  ++queued_messages_;
-  incoming_.push_back(std::move(op));
-  wake = !std::exchange(flush_posted_, true);
-  return absl::OkStatus();
 }
 
 void TcpConnection::Close(absl::Status reason) {
@@ -120,12 +80,8 @@ void TcpConnection::Close(absl::Status reason) {
 }
 
 void TcpConnection::Flush() {
-  {
-    absl::MutexLock lock(&mutex_);
-    flush_posted_ = false;
-    if (closing_) return;  // what waits is about to be failed
-    arriving_.swap(incoming_);
-  }
+  if (closing_) return;  // what waits is about to be failed
+  queue_.Take(arriving_);
   absl::Time earliest = absl::InfiniteFuture();
   while (!arriving_.empty()) {
     earliest = std::min(earliest, arriving_.front().deadline);
@@ -165,12 +121,8 @@ void TcpConnection::OnWritten(const asio::error_code& error, size_t bytes) {
 void TcpConnection::FinishSends() {
   if (finished_.empty()) return;
   size_t bytes = 0;
-  for (size_t i = 0; i < finished_.size(); ++i) bytes += finished_[i].queue_bytes();
-  {
-    absl::MutexLock lock(&mutex_);
-    queued_bytes_ -= bytes;
-    queued_messages_ -= finished_.size();
-  }
+  for (size_t i = 0; i < finished_.size(); ++i) bytes += finished_[i].bytes();
+  queue_.Release(bytes, finished_.size());
   while (!finished_.empty()) {
     SendOp op = finished_.pop_front();
     std::move(op.done)(absl::OkStatus());
@@ -256,28 +208,10 @@ void TcpConnection::CloseOnLoop(const absl::Status& reason) {
   socket_.reset();
   timer_.reset();
   reader_.Fail(reason);
-  FailSends(reason);
+  queue_.Close(writer_.ops(), reason);
   loop_->Unregister(this);
   const std::shared_ptr<Receiver> receiver = std::move(receiver_);
   if (receiver != nullptr) receiver->OnClosed(reason);
-}
-
-// A done may send again. That is failed too, but not for ever: after some rounds the connection counts as closed.
-void TcpConnection::FailSends(const absl::Status& reason) {
-  RingQueue<SendOp> failed;
-  writer_.TakeAll(failed);
-  for (int round = 1; round <= kClosingRounds; ++round) {
-    {
-      absl::MutexLock lock(&mutex_);
-      while (!incoming_.empty()) failed.push_back(incoming_.pop_front());
-      closed_ = failed.empty() || round == kClosingRounds;
-    }
-    if (failed.empty()) return;
-    while (!failed.empty()) {
-      SendOp op = failed.pop_front();
-      std::move(op.done)(reason);
-    }
-  }
 }
 
 }  // namespace tideway::tcp

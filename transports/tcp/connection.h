@@ -16,11 +16,10 @@
 #include <optional>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "asio/ip/tcp.hpp"
 #include "asio/steady_timer.hpp"
 #include "core/runtime/ring_queue.h"
+#include "core/runtime/send_queue.h"
 #include "tideway/transport.h"
 #include "transports/tcp/handler_memory.h"
 #include "transports/tcp/loop.h"
@@ -49,8 +48,6 @@ class TcpConnection final : public Connection,
   void CloseOnLoop(const absl::Status& reason) override;
 
  private:
-  // Queues the message, or says why not; `wake`: the progress thread must be told.
-  absl::Status Enqueue(SendOp& op, bool& wake);
   void Flush();
   void StartWrite();
   void OnWritten(const asio::error_code& error, size_t bytes);
@@ -61,19 +58,13 @@ class TcpConnection final : public Connection,
   void OnDeadline(const asio::error_code& error);
   void CloseForStreamError(const absl::Status& status);
   absl::Status ReasonFor(const asio::error_code& error) const;
-  void FailSends(const absl::Status& reason);
 
   const std::shared_ptr<Loop> loop_;
   const ConnectionInfo info_;
   std::atomic<bool> closing_{false};  // Close was called, or it is closed
 
-  absl::Mutex mutex_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  bool flush_posted_ ABSL_GUARDED_BY(mutex_) = false;
-  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  size_t queued_messages_ ABSL_GUARDED_BY(mutex_) = 0;
-  RingQueue<SendOp> incoming_ ABSL_GUARDED_BY(mutex_);
-  HandlerMemory flush_memory_;  // guarded by flush_posted_
+  SendQueue queue_;
+  HandlerMemory flush_memory_;  // whoever the queue told to wake the progress thread has it
 
   // The rest belongs to the progress thread.
   std::optional<asio::ip::tcp::socket> socket_;  // none: closed

@@ -16,6 +16,7 @@ constexpr int kSpinRoundsMax = 1 << 16;
 
 Loop::Loop(Executor* executor, LogSink log)
     : executor_(executor),
+      after_end_(executor),
       log_(std::move(log)),
       io_(std::make_unique<asio::io_context>(1)),
       work_(asio::make_work_guard(*io_)),
@@ -35,7 +36,7 @@ bool Loop::TryPost(Task& task) {
 }
 
 void Loop::Post(Task task) {
-  if (!TryPost(task)) executor_->Post(std::move(task));
+  if (!TryPost(task)) after_end_.Post(std::move(task));
 }
 
 bool Loop::Register(std::shared_ptr<Closable> thing) {

@@ -20,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
+#include "core/runtime/strand.h"
 #include "tideway/executor.h"
 #include "tideway/log.h"
 
@@ -44,7 +45,7 @@ class Loop {
 
   // Runs `task` on the loop's thread. False (and `task` untouched) once the loop has ended.
   bool TryPost(Task& task);
-  // The same, or on the executor once the loop has ended.
+  // The same, or on the strand once the loop has ended.
   void Post(Task task);
   bool InLoopThread() const { return loop_thread_ == std::this_thread::get_id(); }
 
@@ -69,6 +70,7 @@ class Loop {
   void CloseAll();
 
   Executor* const executor_;
+  Strand after_end_;
   const LogSink log_;
   std::unique_ptr<asio::io_context> io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;

@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace tideway::tcp {
+namespace {
+
+size_t WireBytes(const SendOp& op) { return kPrefixBytes + op.bytes(); }
+
+}  // namespace
 
 absl::Span<const asio::const_buffer> Writer::Gather() {
   assert(!empty());
@@ -31,8 +36,8 @@ void Writer::AddPart(absl::Span<const std::byte> part, size_t& skip) {
 
 void Writer::Advance(size_t bytes, RingQueue<SendOp>& finished) {
   front_written_bytes_ += bytes;
-  while (!ops_.empty() && front_written_bytes_ >= ops_.front().wire_bytes()) {
-    front_written_bytes_ -= ops_.front().wire_bytes();
+  while (!ops_.empty() && front_written_bytes_ >= WireBytes(ops_.front())) {
+    front_written_bytes_ -= WireBytes(ops_.front());
     finished.push_back(ops_.pop_front());
   }
 }
@@ -41,11 +46,6 @@ absl::Time Writer::EarliestDeadline() {
   absl::Time earliest = absl::InfiniteFuture();
   for (size_t i = 0; i < ops_.size(); ++i) earliest = std::min(earliest, ops_[i].deadline);
   return earliest;
-}
-
-void Writer::TakeAll(RingQueue<SendOp>& failed) {
-  while (!ops_.empty()) failed.push_back(ops_.pop_front());
-  front_written_bytes_ = 0;
 }
 
 static_assert(kGatherPartsMax + 2 <= 64, "one message's parts must fit into one gather list");

@@ -14,21 +14,11 @@
 #include "absl/types/span.h"
 #include "asio/buffer.hpp"
 #include "core/runtime/ring_queue.h"
+#include "core/runtime/send_queue.h"
 #include "tideway/transport.h"
 #include "transports/tcp/frame.h"
 
 namespace tideway::tcp {
-
-struct SendOp {
-  Message message;
-  size_t payload_bytes = 0;
-  absl::Time deadline;
-  Done done;
-
-  // What counts against the send queue's limit.
-  size_t queue_bytes() const { return message.header.size() + payload_bytes; }
-  size_t wire_bytes() const { return kPrefixBytes + queue_bytes(); }
-};
 
 class Writer {
  public:
@@ -45,8 +35,8 @@ class Writer {
   // The earliest deadline among those that wait; InfiniteFuture if there is none.
   absl::Time EarliestDeadline();
 
-  // Moves all that waits to `failed`.
-  void TakeAll(RingQueue<SendOp>& failed);
+  // The messages that wait, the front one perhaps written in part; for the end of the connection.
+  RingQueue<SendOp>& ops() { return ops_; }
 
  private:
   static constexpr size_t kBatchMessages = 16;
