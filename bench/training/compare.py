@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""Trains the same model in several ways, as real processes, and prints the tables of docs/training.md.
+
+  bench/training/compare.py --bin build/release/bin --data build/data/kjv.txt --out build/compare
+  bench/training/compare.py --bin ... --data ... --out ... --only slow --steps 500     a quick look
+
+Runs one arm after the other, so that each has the machine to itself. An arm that is there already (its folder in
+--out is complete) is not run again: delete the folder to have it anew.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+# name: (group, flags)
+ARMS = {
+    "sync-diloco": ("slow", ["--slow", "1,3", "--method", "sync-diloco"]),
+    "async": ("slow", ["--slow", "1,3", "--method", "async"]),
+    "1 worker": ("workers", ["--workers", "1"]),
+    "2 workers": ("workers", []),
+    "identity": ("codec", ["--codec", "identity"]),
+    "int8:block=256": ("codec", ["--codec", "int8:block=256"]),
+    "dense": ("slow-link", ["--outer", "sgd:lr=0.7", "--codec", "identity"]),
+    "slow-link preset": ("slow-link", ["--preset", "slow-link"]),
+}
+TITLES = {
+    "slow": "The second worker three times slower",
+    "workers": "Two asynchronous workers against one, the same inner steps per worker",
+    "codec": "Compression of deltas",
+    "slow-link": "Slow links: outer SGD, dense and with top-k 1 %",
+}
+
+
+def read_metrics(folder):
+    with open(os.path.join(folder, "metrics.jsonl")) as file:
+        return [json.loads(line) for line in file]
+
+
+def complete(folder):
+    try:
+        return any(m["kind"] == "final" for m in read_metrics(folder))
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def run_arm(arguments, name, flags):
+    folder = os.path.join(arguments.out, name.replace(" ", "-").replace(":", "-"))
+    if not complete(folder):
+        command = [os.path.join(arguments.bin, "tideway-train"), "--data", arguments.data, "--out",
+                   folder, "--steps", str(arguments.steps), "--seed", str(arguments.seed),
+                   "--eval-seconds", "5", "--plain", *flags]
+        print(" ".join(command), file=sys.stderr, flush=True)
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    return read_metrics(folder)
+
+
+def time_to(metrics, loss):
+    """Seconds until the held-out loss, as measured along the way, was at most `loss`."""
+    for m in metrics:
+        if m["kind"] == "evaluation" and m["held_out_loss"] <= loss:
+            return m["seconds"]
+    return None
+
+
+def table(rows):
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)
+
+
+def report(group, results):
+    baseline = results[0][1]
+    target = [m for m in baseline if m["kind"] == "evaluation"][-1]["held_out_loss"]
+    rows = [["arm", "held-out loss", "perplexity", "local updates", "seconds",
+             "seconds to the first arm's final loss", "bytes up", "fp32 / bytes up", "staleness"]]
+    for name, metrics in results:
+        final = [m for m in metrics if m["kind"] == "final"][-1]
+        reached = time_to(metrics, target)
+        rows.append([name, "%.4f" % final["held_out_loss"], "%.3f" % final["held_out_perplexity"],
+                     str(final["steps"]), "%.0f" % final["seconds"],
+                     "-" if reached is None else "%.0f" % reached,
+                     "%.1f MB" % (final["bytes_up"] / 1e6),
+                     "%.1f" % (final["bytes_up_fp32"] / max(1, final["bytes_up"])),
+                     "mean %.2f, max %d" % (final["staleness_mean"], final["staleness_max"])])
+    print("### %s\n\n%s\n" % (TITLES[group], table(rows)), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True, help="folder of tideway-train")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--steps", type=int, default=2000, help="inner steps per worker")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=list(TITLES), help="one group of arms")
+    arguments = parser.parse_args()
+    os.makedirs(arguments.out, exist_ok=True)
+    for group in TITLES:
+        if arguments.only in (None, group):
+            report(group, [(name, run_arm(arguments, name, flags))
+                           for name, (g, flags) in ARMS.items() if g == group])
+
+
+if __name__ == "__main__":
+    main()
