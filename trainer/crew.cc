@@ -1,15 +1,19 @@
 #include "trainer/crew.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "trainer/exit_status.h"
+#include "trainer/file_io.h"
 #include "trainer/plan.h"
 
 namespace tideway::trainer {
@@ -19,6 +23,15 @@ constexpr absl::Duration kServerStartTimeout = absl::Seconds(120);
 constexpr absl::Duration kStopTimeout = absl::Seconds(30);
 constexpr int kRestartsMax = 20;  // per worker: a worker that can't live isn't tried for ever
 constexpr char kListening[] = "listening ";
+
+constexpr size_t kLogBytesMax = size_t{1} << 26;
+
+// The last thing that a process said.
+std::string LastLine(const std::string& log_path) {
+  const absl::StatusOr<std::string> text = ReadFile(log_path, kLogBytesMax);
+  const std::string shown(absl::StripTrailingAsciiWhitespace(text.ok() ? *text : ""));
+  return shown.substr(shown.rfind('\n') + 1);
+}
 
 bool StopAll(const std::vector<ChildProcess*>& processes) {
   for (ChildProcess* process : processes) process->Signal(SIGTERM);
@@ -51,12 +64,21 @@ absl::StatusOr<std::vector<std::string>> Crew::StartServers() {
   for (const auto& server : servers_) {
     absl::StatusOr<std::string> line = server->ReadLine(kServerStartTimeout);
     if (!line.ok() || !absl::StartsWith(*line, kListening)) {
-      return absl::UnavailableError(absl::StrCat(server->name(), " did not start; the reason is in ",
-                                                 LogPath(settings_, server->name()), "."));
+      return DidNotStart(*server);
     }
     addresses_.emplace_back(absl::StripPrefix(*line, kListening));
   }
   return addresses_;
+}
+
+// The child's exit status says whether it was asked for something impossible.
+absl::Status Crew::DidNotStart(ChildProcess& child) const {
+  const std::string log = LogPath(settings_, child.name());
+  const std::optional<int> end = child.Wait(absl::Seconds(5));
+  const std::string text =
+      absl::StrCat(child.name(), " did not start; in ", log, " it says: ", LastLine(log));
+  const bool refused = end && WIFEXITED(*end) && WEXITSTATUS(*end) == kNeverStartedStatus;
+  return refused ? absl::FailedPreconditionError(text) : absl::UnavailableError(text);
 }
 
 absl::Status Crew::StartWorkers() {
@@ -91,7 +113,9 @@ std::vector<std::string> Crew::WatchWorkers() {
     worker.finished = ExitedCleanly(*end);
     if (worker.finished) continue;
     const std::string name = worker.process->name();
-    std::string what = absl::StrCat(name, " ", DescribeExit(*end), " (", LogPath(settings_, name), "); ");
+    std::string what = absl::StrCat(name, " ", DescribeExit(*end));
+    if (WIFEXITED(*end)) absl::StrAppend(&what, " (", LastLine(LogPath(settings_, name)), ")");
+    what += "; ";
     if (!settings_.restart_workers || worker.restarts >= kRestartsMax) {
       absl::StrAppend(&what, "the others go on");
     } else {
@@ -108,8 +132,8 @@ absl::Status Crew::CheckServers() {
   for (const auto& server : servers_) {
     if (const std::optional<int> end = server->Poll()) {
       return absl::UnavailableError(absl::StrCat(server->name(), " ", DescribeExit(*end),
-                                                 "; the reason is in ",
-                                                 LogPath(settings_, server->name()), "."));
+                                                 ": ",
+                                                 LastLine(LogPath(settings_, server->name()))));
     }
   }
   return absl::OkStatus();

@@ -47,6 +47,7 @@ class Crew {
     int restarts = 0;
   };
 
+  absl::Status DidNotStart(ChildProcess& child) const;
   absl::Status StartWorker(size_t index, bool continued);
   std::vector<std::string> CommonArguments(const std::string& role) const;
 

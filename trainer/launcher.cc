@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "tideway/runtime.h"
+#include "trainer/compute_threads.h"
 #include "trainer/crew.h"
 #include "trainer/evaluation.h"
 #include "trainer/file_io.h"
@@ -71,7 +72,7 @@ class LocalRun {
   double Seconds() const { return absl::ToDoubleSeconds(absl::Now() - began_); }
 
   absl::Status Prepare() {
-    torch::set_num_threads(1);
+    SetComputeThreads(1);
     if (absl::Status s = WriteFileAtomically(RunFilePath(settings_), ToJson(settings_)); !s.ok()) {
       return s;
     }
@@ -141,7 +142,7 @@ class LocalRun {
     absl::StatusOr<ServerStats> stats = observer_->Stats();
     if (!stats.ok()) return stats.status();
     const double now = Seconds();
-    if (record_.samples.empty()) steps_before_ = stats->steps_finished;
+    if (record_.samples.empty()) record_.steps_before = stats->steps_finished;
     if (record_.samples.empty() || now - record_.samples.back().seconds >= kSampleInterval_s) {
       AddSample({now, *stats});
     }
@@ -170,7 +171,7 @@ class LocalRun {
     view.steps_target = stats.steps_target;
     view.version = stats.version_max;
     if (!record_.evaluations.empty()) view.held_out_loss = record_.evaluations.back().loss;
-    const uint64_t done = stats.steps_finished - std::min(stats.steps_finished, steps_before_);
+    const uint64_t done = stats.steps_finished - std::min(stats.steps_finished, record_.steps_before);
     if (done > 0 && stats.steps_target >= stats.steps_finished) {
       view.seconds_left = now * static_cast<double>(stats.steps_target - stats.steps_finished) /
                           static_cast<double>(done);
@@ -266,7 +267,6 @@ class LocalRun {
   MetricsFile metrics_;
   RunRecord record_;
   absl::Time began_;
-  uint64_t steps_before_ = 0;  // of a resumed run
 };
 
 // A former run's snapshots would be mistaken for this one's.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "trainer/exit_status.h"
 #include "trainer/flags.h"
 #include "trainer/launcher.h"
 #include "trainer/server_role.h"
@@ -14,25 +15,6 @@
 #include "trainer/worker_role.h"
 
 namespace {
-
-constexpr int kFailed = 1;
-constexpr int kNeverStarted = 2;
-
-int ExitStatus(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kOk:
-      return 0;
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kDataLoss:
-    case absl::StatusCode::kResourceExhausted:
-      return kNeverStarted;
-    default:
-      return kFailed;
-  }
-}
 
 std::string OwnPath(const char* fallback) {
   std::string path(4096, '\0');
@@ -62,5 +44,5 @@ int main(int argc, char** argv) {
   if (!status.ok()) {
     std::fprintf(stderr, "tideway-train: %s\n", std::string(status.message()).c_str());
   }
-  return ExitStatus(status);
+  return tideway::trainer::ExitStatus(status);
 }

@@ -95,7 +95,8 @@ RunFigures MakeFigures(const RunRecord& record) {
   if (record.samples.empty()) return f;
   const ServerStats& stats = record.samples.back().stats;
   f.steps = stats.steps_finished;
-  f.tokens = f.steps * record.tokens_per_step;
+  const uint64_t steps_now = f.steps - std::min(f.steps, record.steps_before);
+  f.tokens = steps_now * record.tokens_per_step;
   f.outer_commits = stats.version_max;
   double staleness_sum = 0;
   for (const WorkerStats& w : stats.workers) {
@@ -121,7 +122,7 @@ RunFigures MakeFigures(const RunRecord& record) {
   f.ratio_down_fp32 = Ratio(down_fp32, down);
   f.ratio_down_bf16 = Ratio(down_fp32 / 2, down);
   f.data_parallel_bytes = 2.0 * 4.0 * static_cast<double>(record.parameters) *
-                          static_cast<double>(f.steps);
+                          static_cast<double>(steps_now);
   f.data_parallel_bytes_per_token = Ratio(f.data_parallel_bytes, static_cast<double>(f.tokens));
   f.data_parallel_ratio = Ratio(f.data_parallel_bytes, up + down);
   for (const EvalSample& e : record.evaluations) {

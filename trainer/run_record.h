@@ -34,6 +34,8 @@ struct RunRecord {
   int workers = 0;
   uint64_t seed = 0;
 
+  uint64_t steps_before = 0;             // of a resumed run: inner steps that its former lives took
+
   std::vector<StatsSample> samples;
   std::vector<EvalSample> evaluations;   // of a fixed part of the held-out text, while training
   std::vector<std::string> incidents;    // a worker that died, an interruption
@@ -52,7 +54,9 @@ ServerStats MergeStats(const std::vector<ServerStats>& stats);
 
 // The figures to report, made from the last sample.
 struct RunFigures {
-  uint64_t steps = 0, tokens = 0, outer_commits = 0, pushes = 0, rejected = 0;
+  uint64_t steps = 0;                     // with those of former lives
+  uint64_t tokens = 0;                    // of this life, as is all traffic
+  uint64_t outer_commits = 0, pushes = 0, rejected = 0;
   double staleness_mean = 0;
   uint64_t staleness_max = 0;
   uint64_t bytes_up = 0, bytes_up_fp32 = 0, bytes_down = 0, bytes_down_fp32 = 0;

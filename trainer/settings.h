@@ -40,7 +40,7 @@ struct Settings {
   GptConfig model;
   int batch = 8;                      // windows
   uint64_t seed = 1;
-  int64_t steps = 4000;               // inner steps per worker, on average
+  int64_t steps = 5000;               // inner steps per worker, on average
   Schedule schedule;
 
   std::string method = "async";       // one of Methods()

@@ -37,7 +37,7 @@ TEST(Flags, DefaultsAreTheQuickstarts) {
   const SchedulingOptions scheduling = MakeServerOptions(s).scheduling;
   EXPECT_TRUE(scheduling.dylu);
   EXPECT_TRUE(scheduling.grace);
-  EXPECT_EQ(scheduling.inner_steps_total, 8000u);
+  EXPECT_EQ(scheduling.inner_steps_total, 10000u);
   EXPECT_EQ(scheduling.shard_sizes.size(), 2u);
 }
 

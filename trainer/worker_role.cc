@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "tideway/local_sgd.h"
 #include "tideway/runtime.h"
+#include "trainer/compute_threads.h"
 #include "trainer/evaluation.h"
 #include "trainer/file_io.h"
 #include "trainer/gpt.h"
@@ -128,7 +129,7 @@ absl::Status RunWorker(const Settings& settings, StopSignal* stop) {
                                                   .shards = settings.workers,
                                                   .context = settings.model.context});
   if (!data.ok()) return data.status();
-  torch::set_num_threads(settings.threads);
+  SetComputeThreads(settings.threads);
   return Worker(settings, *std::move(data), stop).Run();
 }
 
