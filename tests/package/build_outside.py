@@ -30,10 +30,10 @@ def example_of(readme):
     return match.group(1)
 
 
-def run(*command):
+def run(*command, timeout_s=240):
     print("+", " ".join(command), flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False)
+                          check=False, timeout=timeout_s)
     if done.returncode != 0:
         sys.exit(f"{done.stdout}\n{command[0]} failed with {done.returncode}")
     return done.stdout
@@ -60,7 +60,9 @@ def main():
         run(args.cmake, "--install", args.build, "--prefix", prefix)
         run(args.cmake, "-G", "Ninja", "-S", source, "-B", build, *flags)
         run(args.cmake, "--build", build)
-        print(run(os.path.join(build, "push_pull")))
+        print(run(os.path.join(build, "push_pull"), timeout_s=60))
+        if example is not None:
+            print(run(os.path.join(build, "embed"), timeout_s=60))
 
 
 if __name__ == "__main__":
