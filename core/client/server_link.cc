@@ -389,9 +389,9 @@ absl::Status ServerLink::OnReply(const wire::FrameHeader& header,
 void ServerLink::ArmHeartbeat() {
   if (lease_ == absl::ZeroDuration()) return;
   timer_ = shared_->tasks.At(shared_->tasks.Now() + std::min(lease_ / 3, kHeartbeatMax),
-                              [this, attempt = attempt_] {
-                                if (attempt == attempt_ && ready()) Heartbeat();
-                              });
+                             [this, attempt = attempt_] {
+                               if (attempt == attempt_ && ready()) Heartbeat();
+                             });
 }
 
 void ServerLink::Heartbeat() {
