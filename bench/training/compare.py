@@ -11,19 +11,21 @@ Runs one arm after the other, so that each has the machine to itself. An arm tha
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 
-# name: (group, flags)
+# name: (group, share of --steps, flags)
 ARMS = {
-    "sync-diloco": ("slow", ["--slow", "1,3", "--method", "sync-diloco"]),
-    "async": ("slow", ["--slow", "1,3", "--method", "async"]),
-    "1 worker": ("workers", ["--workers", "1"]),
-    "2 workers": ("workers", []),
-    "identity": ("codec", ["--codec", "identity"]),
-    "int8:block=256": ("codec", ["--codec", "int8:block=256"]),
-    "dense": ("slow-link", ["--outer", "sgd:lr=0.7", "--codec", "identity"]),
-    "slow-link preset": ("slow-link", ["--preset", "slow-link"]),
+    "sync-diloco": ("slow", 1, ["--slow", "1,3", "--method", "sync-diloco"]),
+    "async, equal local updates": ("slow", 1, ["--slow", "1,3"]),
+    "async, 1.5 times as many": ("slow", 1.5, ["--slow", "1,3"]),
+    "1 worker": ("workers", 1, ["--workers", "1"]),
+    "2 workers": ("workers", 1, []),
+    "identity": ("codec", 1, ["--codec", "identity"]),
+    "int8:block=256": ("codec", 1, ["--codec", "int8:block=256"]),
+    "dense": ("slow-link", 1, ["--outer", "sgd:lr=0.7", "--codec", "identity"]),
+    "slow-link preset": ("slow-link", 1, ["--preset", "slow-link"]),
 }
 TITLES = {
     "slow": "The second worker three times slower",
@@ -45,11 +47,11 @@ def complete(folder):
         return False
 
 
-def run_arm(arguments, name, flags):
-    folder = os.path.join(arguments.out, name.replace(" ", "-").replace(":", "-"))
+def run_arm(arguments, name, share, flags):
+    folder = os.path.join(arguments.out, re.sub(r"[^a-z0-9.]+", "-", name))
     if not complete(folder):
         command = [os.path.join(arguments.bin, "tideway-train"), "--data", arguments.data, "--out",
-                   folder, "--steps", str(arguments.steps), "--seed", str(arguments.seed),
+                   folder, "--steps", str(round(share * arguments.steps)), "--seed", str(arguments.seed),
                    "--eval-seconds", "5", "--plain", *flags]
         print(" ".join(command), file=sys.stderr, flush=True)
         subprocess.run(command, check=True, stdout=sys.stderr)
@@ -101,8 +103,8 @@ def main():
     os.makedirs(arguments.out, exist_ok=True)
     for group in TITLES:
         if arguments.only in (None, group):
-            report(group, [(name, run_arm(arguments, name, flags))
-                           for name, (g, flags) in ARMS.items() if g == group])
+            report(group, [(name, run_arm(arguments, name, share, flags))
+                           for name, (g, share, flags) in ARMS.items() if g == group])
 
 
 if __name__ == "__main__":
