@@ -80,11 +80,12 @@ struct Host {
 
   const std::string name;
   SimExecutor& clock;
-  std::unique_ptr<Transport> transport;
-  std::unique_ptr<Listener> listener;
   std::vector<std::shared_ptr<Mailbox>> accepted;
   std::vector<absl::Status> connects;
   std::vector<absl::Status> sent;
+  // Behind what its callbacks write to: it makes the last of them as it is destroyed.
+  std::unique_ptr<Transport> transport;
+  std::unique_ptr<Listener> listener;
 };
 
 class SimNetworkTest : public ::testing::Test {
