@@ -128,14 +128,16 @@ TEST_F(LocalSgdTest, OverlapWithRebaseLosesNoInnerStep) {
   for (uint32_t overlap : {1u, 3u, 10u}) {
     Trainer trainer;
     auto sync = Join(trainer, {.overlap_steps = overlap});
-    const float begin = trainer.bias[0];
+    // Who left before was in the middle of a push: of its fragments some were applied and some not.
+    std::vector<float> expected = trainer.all();
     int merged = 0;
     for (int step = 1; step <= 60; ++step) {
       trainer.Step();
       auto event = sync->AfterInnerStep({});
       ASSERT_TRUE(event.ok()) << event.status();
       merged += event->merged ? 1 : 0;
-      ASSERT_THAT(trainer.all(), Each(begin - static_cast<float>(step))) << "overlap " << overlap;
+      for (float& value : expected) value -= 1.0f;
+      ASSERT_EQ(trainer.all(), expected) << "overlap " << overlap << ", step " << step;
     }
     EXPECT_GE(merged, 4) << "overlap " << overlap;
     EXPECT_TRUE(sync->Leave().ok());

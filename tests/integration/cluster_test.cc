@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/cluster.h"
@@ -191,7 +192,10 @@ class Recovery : public ::testing::Test {
  protected:
   void SetUp() override { std::filesystem::remove_all(dir_); }
   void TearDown() override { std::filesystem::remove_all(dir_); }
-  const std::string dir_ = ::testing::TempDir() + "tideway_recovery";
+  // Tests run in parallel processes: each has a folder of its own.
+  const std::string dir_ =
+      absl::StrCat(::testing::TempDir(), "tideway_recovery_",
+                   ::testing::UnitTest::GetInstance()->current_test_info()->name());
 };
 
 TEST_F(Recovery, AServerGoesOnFromItsSnapshot) {
