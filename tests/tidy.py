@@ -95,7 +95,7 @@ BANNED = (
     Rule("throw", r"\bthrow\b", "return a Status", LIBRARIES, TESTS),
     Rule("random", r"(?<![\w.>])s?rand\s*\(|\bstd::(random_device|mt19937)",
          "take the random source of the Executor, so that a seed reproduces the run", LIBRARIES,
-         r"^core/(runtime|include/tideway)/(thread|sim)_executor\.(h|cc)$|" + TESTS),
+         r"^core/(runtime|include/tideway)/(thread|sim)_executor\.(h|cc)$|^transports/sim/|" + TESTS),
     Rule("string-view", r"\bstd::string_view\b",
          "use absl::string_view, as Abseil's own interfaces do", ("core/include/",
          "transports/include/", "compression/include/")),
