@@ -169,12 +169,6 @@ if(TIDEWAY_SANITIZE MATCHES "thread")
                         PUBLIC absl::synchronization absl::status ${CMAKE_DL_LIBS})
 endif()
 
-# What every test's environment holds: sanitizers fail loudly, and say where.
-set(TIDEWAY_TEST_ENVIRONMENT
-    "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
-    "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${PROJECT_SOURCE_DIR}/tests/tsan/suppressions.txt")
-
 function(tideway_test name)
   if(NOT BUILD_TESTING)
     return()
@@ -196,12 +190,11 @@ function(tideway_test name)
   endif()
   if(ARG_WHOLE)
     add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
-    set_tests_properties(${name} PROPERTIES ${properties}
-                         ENVIRONMENT "${TIDEWAY_TEST_ENVIRONMENT}")
+    set_tests_properties(${name} PROPERTIES ${properties})
   else()
     gtest_discover_tests(${name} EXTRA_ARGS ${ARG_ARGS} DISCOVERY_MODE PRE_TEST
       DISCOVERY_TIMEOUT 60 TEST_PREFIX "${name}/"
-      PROPERTIES ${properties} ENVIRONMENT "${TIDEWAY_TEST_ENVIRONMENT}")
+      PROPERTIES ${properties})
   endif()
 endfunction()
 
