@@ -527,6 +527,7 @@ TEST_P(Transports, CloseMayBeCalledFromEveryCallback) {
         return absl::OkStatus();
       };
     });
+    pair.client->sends_race_close = true;
     for (int i = 0; i < 5; ++i) pair.client->Send(*pair.to_server, "x", "y", world_->Soon());
     EXPECT_EQ(AwaitClosed(*pair.server), absl::CancelledError("in OnMessage"));
     ExpectCloses(*pair.client);
@@ -715,7 +716,7 @@ TEST_P(Transports, StopFailsAllPendingReturnsAfterTheLastCallbackAndRefusesWhatC
     pair.client->Send(*pair.to_server, "x", std::string(8 << 20, 'x'), world_->Soon());
   }
   world_->client().Stop();
-  EXPECT_EQ(pair.client->sends_waiting, 0) << "a completion was still to come when Stop returned";
+  EXPECT_EQ(*pair.client->sends_waiting, 0) << "a completion was still to come when Stop returned";
   {
     absl::MutexLock lock(&world_->mutex());
     ASSERT_TRUE(pair.client->close_reason.has_value())
