@@ -131,8 +131,7 @@ std::vector<std::string> Crew::WatchWorkers() {
 absl::Status Crew::CheckServers() {
   for (const auto& server : servers_) {
     if (const std::optional<int> end = server->Poll()) {
-      return absl::UnavailableError(absl::StrCat(server->name(), " ", DescribeExit(*end),
-                                                 ": ",
+      return absl::UnavailableError(absl::StrCat(server->name(), " ", DescribeExit(*end), ": ",
                                                  LastLine(LogPath(settings_, server->name()))));
     }
   }

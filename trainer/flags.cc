@@ -40,26 +40,37 @@ struct Extras {
 void AddRunFlags(CLI::App* app, Settings* s, Extras* extras) {
   const char* group = "The run";
   app->add_option("--data", s->data, "text to learn: files or folders, plain or .gz")
-      ->delimiter(',')->group(group);
+      ->delimiter(',')
+      ->group(group);
   app->add_option("--out", s->out, "folder for report, metrics, model and checkpoints")
-      ->capture_default_str()->group(group);
-  app->add_option("--workers", s->workers, "number of workers")->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--workers", s->workers, "number of workers")
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--servers", s->servers, "number of servers that share the model")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--steps", s->steps, "inner steps per worker, on average")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--seed", s->seed, "of the initial model and all sampling")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--resume", s->resume, "go on with the run of this folder")->group(group);
   app->add_option("--run", s->run_file, "take all settings from a run.json; flags win over it")
       ->group(group);
   app->add_option("--transport", s->transport, "URI scheme of a local run")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--slow", s->slow, "how many times slower each worker is, e.g. 1,3")
-      ->delimiter(',')->group(group);
+      ->delimiter(',')
+      ->group(group);
   app->add_option("--threads", s->threads, "LibTorch threads per worker")
-      ->capture_default_str()->group(group);
-  app->add_flag("--restart-workers", s->restart_workers, "restart a worker that dies")->group(group);
+      ->capture_default_str()
+      ->group(group);
+  app->add_flag("--restart-workers", s->restart_workers, "restart a worker that dies")
+      ->group(group);
   app->add_flag("--plain", s->plain, "plain lines, also on a terminal")->group(group);
   app->add_flag("--version", extras->version, "print the version")->group(group);
 }
@@ -67,74 +78,107 @@ void AddRunFlags(CLI::App* app, Settings* s, Extras* extras) {
 void AddMethodFlags(CLI::App* app, Settings* s, Extras* extras) {
   const char* group = "Local-SGD";
   app->add_option("--method", s->method, absl::StrJoin(Methods(), " | "))
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--inner-steps", s->inner_steps, "H: inner steps of the fastest worker per push")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--outer", s->outer, "outer optimizer, e.g. sgd:lr=0.5; default: the method's")
       ->group(group);
-  app->add_option("--codec", s->codec, "of deltas, up: identity | bf16 | int8:block=256 | "
-                                       "topk:density=0.01,values=int8")
-      ->capture_default_str()->group(group);
+  app->add_option("--codec", s->codec,
+                  "of deltas, up: identity | bf16 | int8:block=256 | "
+                  "topk:density=0.01,values=int8")
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--codec-down", s->codec_down, "of parameters, down: identity | bf16")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--residual-decay", s->residual_decay, "of error feedback, 0 to 1")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--preset", extras->preset, "slow-link: outer SGD, top-k 1 % as int8, decay 0.95")
       ->group(group);
   app->add_option("--overlap", s->overlap, "inner steps that run while an exchange is under way")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--merge", s->merge, "with --overlap: rebase | alpha")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--staleness", s->staleness, "accept | weight:power=0.5 | bound:max=10")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_flag("--no-dylu", extras->no_dylu, "slow workers take H steps too")->group(group);
   app->add_flag("--no-grace", extras->no_grace, "release each worker as soon as it has pushed")
       ->group(group);
   app->add_option("--fragment-bytes", s->fragment_bytes, "unit of transfer, fp32 bytes")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
 }
 
 void AddModelFlags(CLI::App* app, Settings* s) {
   const char* group = "Model and inner optimizer";
-  app->add_option("--layers", s->model.layers, "transformer blocks")->capture_default_str()->group(group);
-  app->add_option("--heads", s->model.heads, "attention heads")->capture_default_str()->group(group);
-  app->add_option("--width", s->model.width, "residual stream")->capture_default_str()->group(group);
+  app->add_option("--layers", s->model.layers, "transformer blocks")
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--heads", s->model.heads, "attention heads")
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--width", s->model.width, "residual stream")
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--context", s->model.context, "bytes")->capture_default_str()->group(group);
-  app->add_option("--batch", s->batch, "windows per inner step")->capture_default_str()->group(group);
+  app->add_option("--batch", s->batch, "windows per inner step")
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--lr", s->schedule.peak, "AdamW's peak learning rate")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--final-lr", s->schedule.final_ratio, "final rate, as a share of the peak")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--warmup", s->schedule.warmup_share, "share of the schedule")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
 }
 
 void AddEvaluationFlags(CLI::App* app, Settings* s) {
   const char* group = "Evaluation and checkpoints";
   app->add_option("--held-out", s->held_out_percent, "percent of the text kept from training")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--eval-batches", s->eval_batches, "batches of 64 windows per evaluation")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--eval-seconds", s->eval_seconds, "between evaluations")
-      ->capture_default_str()->group(group);
-  app->add_option("--snapshot-seconds", s->snapshot_seconds, "between snapshots; 0: only at the end")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--snapshot-seconds", s->snapshot_seconds,
+                  "between snapshots; 0: only at the end")
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--prompt", s->prompt, "start of the text sample")->group(group);
   app->add_option("--sample-bytes", s->sample_bytes, "length of the text sample")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
 }
 
 void AddRoleFlags(CLI::App* app, Settings* s) {
   const char* group = "One process by hand";
-  app->add_option("--role", s->role, "local | server | worker")->capture_default_str()->group(group);
+  app->add_option("--role", s->role, "local | server | worker")
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--connect", s->connect, "worker: URI of each server, in order")
-      ->delimiter(',')->group(group);
+      ->delimiter(',')
+      ->group(group);
   app->add_option("--listen", s->listen, "server: URI to bind; port 0 takes a free one")
-      ->delimiter(',')->group(group);
+      ->delimiter(',')
+      ->group(group);
   app->add_option("--server-index", s->server_index, "server: which of --servers; 0 leads")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--worker-index", s->worker_index, "worker: which of --workers")
-      ->capture_default_str()->group(group);
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--name", s->name, "worker: its name; default worker-<index>")->group(group);
   app->add_flag("--continued", s->continued, "start from the snapshot and checkpoint in --out")
       ->group(group);

@@ -9,8 +9,8 @@
 
 namespace tideway::trainer {
 
-std::string Bytes(double bytes);      // "1.4 MB": decimal units, three significant digits
-std::string Count(double count);      // "12.3k"
+std::string Bytes(double bytes);       // "1.4 MB": decimal units, three significant digits
+std::string Count(double count);       // "12.3k"
 std::string Duration(double seconds);  // "2m05s"; "--" where unknown (negative or not finite)
 std::string Fixed(double value, int digits);  // "--" where not finite
 

@@ -28,10 +28,12 @@ TEST(Format, DurationsReadLikeAClockAndUnknownOnesAreDashes) {
 
 TEST(Format, PrintableKeepsUtf8AndReplacesAllElse) {
   EXPECT_EQ(Printable("a\xc3\xa9\n\xe2\x82\xac"), "a\xc3\xa9\n\xe2\x82\xac");
-  EXPECT_EQ(Printable("a\xff" "b"), "a\u00b7b");
-  EXPECT_EQ(Printable("\xc3"), "\u00b7");                  // cut
+  EXPECT_EQ(Printable("a\xff"
+                      "b"),
+            "a\u00b7b");
+  EXPECT_EQ(Printable("\xc3"), "\u00b7");                      // cut
   EXPECT_EQ(Printable("\xed\xa0\x80"), "\u00b7\u00b7\u00b7");  // a surrogate
-  EXPECT_EQ(Printable("\x1b[31m"), "\u00b7[31m");          // no escape sequence survives
+  EXPECT_EQ(Printable("\x1b[31m"), "\u00b7[31m");              // no escape sequence survives
 }
 
 TEST(Format, HtmlCantBreakOut) {

@@ -44,9 +44,9 @@ Gpt::Gpt(const GptConfig& config, uint64_t seed) : config_(config) {
   }
   final_norm_ = Add("final_norm", torch::ones({d}));
 
-  causal_mask_ = torch::full({1, config.context, config.context},
-                             -std::numeric_limits<float>::infinity())
-                     .triu(1);
+  causal_mask_ =
+      torch::full({1, config.context, config.context}, -std::numeric_limits<float>::infinity())
+          .triu(1);
 }
 
 torch::Tensor Gpt::Add(const std::string& name, torch::Tensor initial) {
@@ -80,8 +80,8 @@ torch::Tensor Gpt::Mlp(const Block& block, const torch::Tensor& x) const {
 }
 
 torch::Tensor Gpt::Logits(const torch::Tensor& inputs) const {
-  torch::Tensor x = torch::embedding(token_embedding_, inputs) +
-                    position_embedding_.slice(0, 0, inputs.size(1));
+  torch::Tensor x =
+      torch::embedding(token_embedding_, inputs) + position_embedding_.slice(0, 0, inputs.size(1));
   for (const Block& block : blocks_) {
     x = x + Attention(block, Norm(x, block.norm1));
     x = x + Mlp(block, Norm(x, block.norm2));

@@ -19,9 +19,8 @@ absl::Status ValidateGptConfig(const GptConfig& config) {
   if (absl::Status s = InRange("--width", config.width, 8, 16384); !s.ok()) return s;
   if (absl::Status s = InRange("--context", config.context, 2, 8192); !s.ok()) return s;
   if (config.width % config.heads != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("--width ", config.width,
-                                                   " must be a multiple of --heads ", config.heads,
-                                                   "."));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--width ", config.width, " must be a multiple of --heads ", config.heads, "."));
   }
   return absl::OkStatus();
 }

@@ -1,8 +1,8 @@
 #include "trainer/gpt.h"
 
 #include <cmath>
-#include <set>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,7 +60,8 @@ TEST(Gpt, AnUntrainedModelIsAboutAsGoodAsGuessing) {
 TEST(Gpt, APositionSeesNothingThatComesAfterIt) {
   torch::NoGradGuard no_grad;
   const Gpt model(kSmall, 1);
-  const torch::Tensor one = model.Logits(Tokens({1, 2, 3, 4})), two = model.Logits(Tokens({1, 2, 9, 9}));
+  const torch::Tensor one = model.Logits(Tokens({1, 2, 3, 4})),
+                      two = model.Logits(Tokens({1, 2, 9, 9}));
   EXPECT_TRUE(torch::allclose(one.slice(1, 0, 2), two.slice(1, 0, 2), 1e-5, 1e-6));
   EXPECT_FALSE(torch::allclose(one.slice(1, 2, 4), two.slice(1, 2, 4), 1e-5, 1e-6));
 }
@@ -88,8 +89,8 @@ TEST(Gpt, LearnsAShortText) {
   InnerOptimizer optimizer(model, {});
   for (int step = 0; step < 80; ++step) TrainStep(model, &optimizer, 8);
   torch::NoGradGuard no_grad;
-  const double loss = model.Loss(Tokens({1, 2, 3, 4, 5, 6, 7, 8}), Tokens({2, 3, 4, 5, 6, 7, 8, 9}))
-                          .item<double>();
+  const double loss =
+      model.Loss(Tokens({1, 2, 3, 4, 5, 6, 7, 8}), Tokens({2, 3, 4, 5, 6, 7, 8, 9})).item<double>();
   EXPECT_LT(loss, 0.5);
 }
 

@@ -82,16 +82,17 @@ class LocalRun {
     }
     record_.settings = SettingRows(settings_);
     record_.parameters = ParameterCount(settings_.model);
-    record_.tokens_per_step = static_cast<uint64_t>(settings_.batch) *
-                              static_cast<uint64_t>(settings_.model.context);
+    record_.tokens_per_step =
+        static_cast<uint64_t>(settings_.batch) * static_cast<uint64_t>(settings_.model.context);
     record_.workers = settings_.workers;
     record_.seed = settings_.seed;
     record_.yardsticks = MeasureByteModels(data_.training(), data_.held_out());
     few_ = data_.HeldOut(settings_.eval_batches * kEvaluationRows);
-    many_ = data_.HeldOut(std::max(kFinalEvaluationBatches, settings_.eval_batches) * kEvaluationRows);
+    many_ =
+        data_.HeldOut(std::max(kFinalEvaluationBatches, settings_.eval_batches) * kEvaluationRows);
     printer_.Say(absl::StrFormat(
-        "%s bytes of text, %s held out; a model of %s parameters", Count(static_cast<double>(
-            data_.training().size() + data_.held_out().size())),
+        "%s bytes of text, %s held out; a model of %s parameters",
+        Count(static_cast<double>(data_.training().size() + data_.held_out().size())),
         Count(static_cast<double>(data_.held_out().size())),
         Count(static_cast<double>(record_.parameters))));
     return absl::OkStatus();
@@ -157,7 +158,8 @@ class LocalRun {
 
   absl::Status Evaluate() {
     if (absl::Status s = PullModel(); !s.ok()) return s;
-    const uint64_t steps = record_.samples.empty() ? 0 : record_.samples.back().stats.steps_finished;
+    const uint64_t steps =
+        record_.samples.empty() ? 0 : record_.samples.back().stats.steps_finished;
     record_.evaluations.push_back({Seconds(), steps, HeldOutLoss(model_, few_)});
     metrics_.Add(ToJsonLine(record_.evaluations.back()));
     return absl::OkStatus();
@@ -171,7 +173,8 @@ class LocalRun {
     view.steps_target = stats.steps_target;
     view.version = stats.version_max;
     if (!record_.evaluations.empty()) view.held_out_loss = record_.evaluations.back().loss;
-    const uint64_t done = stats.steps_finished - std::min(stats.steps_finished, record_.steps_before);
+    const uint64_t done =
+        stats.steps_finished - std::min(stats.steps_finished, record_.steps_before);
     if (done > 0 && stats.steps_target >= stats.steps_finished) {
       view.seconds_left = now * static_cast<double>(stats.steps_target - stats.steps_finished) /
                           static_cast<double>(done);
@@ -217,9 +220,10 @@ class LocalRun {
     printer_.Show(MakeView(*stats, record_.seconds));
     printer_.Finish();
     if (absl::Status s = EvaluateAll(&record_.loss_after); !s.ok()) return s;
-    record_.evaluations.push_back({record_.seconds, stats->steps_finished, HeldOutLoss(model_, few_)});
-    record_.text_sample = SampleText(model_, settings_.prompt, settings_.sample_bytes, kTemperature,
-                                     settings_.seed);
+    record_.evaluations.push_back(
+        {record_.seconds, stats->steps_finished, HeldOutLoss(model_, few_)});
+    record_.text_sample =
+        SampleText(model_, settings_.prompt, settings_.sample_bytes, kTemperature, settings_.seed);
     metrics_.Add(ToJsonLine(record_.evaluations.back()));
     metrics_.Add(FinalJsonLine(record_));
     observer_.reset();

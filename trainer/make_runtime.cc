@@ -14,10 +14,14 @@ namespace {
 
 spdlog::level::level_enum LevelOf(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
@@ -44,8 +48,8 @@ absl::Status CheckTransport(const std::string& scheme) {
 }  // namespace
 
 RuntimeOptions MakeRuntimeOptions(int threads, bool verbose) {
-  auto logger = std::make_shared<spdlog::logger>(
-      "tideway", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("tideway",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern("%H:%M:%S.%e %l %v");
   logger->set_level(verbose ? spdlog::level::info : spdlog::level::warn);
   RuntimeOptions options;
@@ -69,11 +73,11 @@ absl::Status CheckSpecs(const Settings& settings) {
   const auto down = codecs.Create(settings.codec_down);
   if (!down.ok()) return Because("codec-down", down.status());
   if (!(*down)->info().dense) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--codec-down ", settings.codec_down,
-                     " leaves parameters out; use identity or bf16."));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--codec-down ", settings.codec_down, " leaves parameters out; use identity or bf16."));
   }
-  if (const auto outer = BuiltinOuterOptimizers().Create(OuterOptimizerSpec(settings)); !outer.ok()) {
+  if (const auto outer = BuiltinOuterOptimizers().Create(OuterOptimizerSpec(settings));
+      !outer.ok()) {
     return Because("outer", outer.status());
   }
   return absl::OkStatus();

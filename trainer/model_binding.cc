@@ -23,8 +23,8 @@ absl::StatusOr<Layout> LayoutOf(const Gpt& model, const Settings& settings) {
 std::vector<ParameterView> ViewsOf(const Gpt& model) {
   std::vector<ParameterView> views;
   for (const NamedParameter& parameter : model.parameters()) {
-    views.push_back({parameter.name, parameter.tensor.sizes().vec(),
-                     parameter.tensor.data_ptr<float>()});
+    views.push_back(
+        {parameter.name, parameter.tensor.sizes().vec(), parameter.tensor.data_ptr<float>()});
   }
   return views;
 }

@@ -2,8 +2,8 @@
 #ifndef TIDEWAY_TRAINER_MODEL_BINDING_H_
 #define TIDEWAY_TRAINER_MODEL_BINDING_H_
 
-#include <string>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"

@@ -22,8 +22,8 @@ absl::StatusOr<std::unique_ptr<Observer>> Observer::Connect(Runtime* runtime,
   options.observer = true;
   absl::StatusOr<std::unique_ptr<Client>> client = Client::Create(runtime, options, layout);
   if (!client.ok()) return client.status();
-  const absl::Status joined = Await(
-      [&](auto done) { (*client)->Join(absl::Now() + kTimeout, std::move(done)); });
+  const absl::Status joined =
+      Await([&](auto done) { (*client)->Join(absl::Now() + kTimeout, std::move(done)); });
   if (!joined.ok()) return joined;
   return std::unique_ptr<Observer>(new Observer(*std::move(client), layout.servers()));
 }

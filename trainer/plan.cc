@@ -17,8 +17,7 @@ SchedulingOptions MakeScheduling(const Settings& s) {
   scheduling.grace = async && s.grace;
   // All start together, so that the first window is everybody's.
   scheduling.workers_to_begin = static_cast<uint32_t>(s.workers);
-  scheduling.inner_steps_total =
-      static_cast<uint64_t>(s.steps) * static_cast<uint64_t>(s.workers);
+  scheduling.inner_steps_total = static_cast<uint64_t>(s.steps) * static_cast<uint64_t>(s.workers);
   // TextData cuts equal shards, one per worker.
   scheduling.shard_sizes.assign(static_cast<size_t>(s.workers), 1);
   scheduling.seed = s.seed;

@@ -17,8 +17,8 @@ namespace {
 using ::testing::HasSubstr;
 
 std::unique_ptr<ChildProcess> Shell(const std::string& script) {
-  auto child = ChildProcess::Start("shell", {"/bin/sh", "-c", script},
-                                   ::testing::TempDir() + "/child.log");
+  auto child =
+      ChildProcess::Start("shell", {"/bin/sh", "-c", script}, ::testing::TempDir() + "/child.log");
   EXPECT_TRUE(child.ok()) << child.status();
   return *std::move(child);
 }

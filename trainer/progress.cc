@@ -36,7 +36,8 @@ std::vector<Column> Columns() {
          return absl::StrFormat("%.1f (%d)", w.staleness_mean, w.staleness_max);
        }},
       {"up", 8, false, [](const WorkerRow& w) { return Bytes(static_cast<double>(w.bytes_up)); }},
-      {"down", 8, false, [](const WorkerRow& w) { return Bytes(static_cast<double>(w.bytes_down)); }},
+      {"down", 8, false,
+       [](const WorkerRow& w) { return Bytes(static_cast<double>(w.bytes_down)); }},
       {"ratio", 6, false,
        [](const WorkerRow& w) { return w.ratio_up > 0 ? Fixed(w.ratio_up, 1) + "x" : "--"; }},
       {"state", 9, true, [](const WorkerRow& w) { return w.state; }},
@@ -62,10 +63,10 @@ double Share(const ProgressView& view) {
 }
 
 std::string Bar(const ProgressView& view, size_t width) {
-  const std::string right =
-      absl::StrFormat(" %3.0f%%  %s, %s left", 100.0 * Share(view), Duration(view.seconds),
-                      Duration(view.seconds_left));
-  const size_t room = width > right.size() + 12 ? std::min<size_t>(width - right.size() - 2, 60) : 10;
+  const std::string right = absl::StrFormat(" %3.0f%%  %s, %s left", 100.0 * Share(view),
+                                            Duration(view.seconds), Duration(view.seconds_left));
+  const size_t room =
+      width > right.size() + 12 ? std::min<size_t>(width - right.size() - 2, 60) : 10;
   const size_t full = static_cast<size_t>(Share(view) * static_cast<double>(room) + 1e-9);
   return Line(absl::StrCat("[", std::string(full, '#'), std::string(room - full, '.'), "]", right),
               width);
@@ -114,13 +115,12 @@ std::string RenderProgress(const ProgressView& view, size_t width) {
 }
 
 std::string RenderProgressLine(const ProgressView& view) {
-  std::string text = absl::StrFormat("%6s %3.0f%%  %s", Duration(view.seconds),
-                                     100.0 * Share(view), Summary(view));
+  std::string text = absl::StrFormat("%6s %3.0f%%  %s", Duration(view.seconds), 100.0 * Share(view),
+                                     Summary(view));
   for (const WorkerRow& w : view.workers) {
-    absl::StrAppend(&text, "  | ", w.name, " ", w.state, " ", w.inner_step,
-                    " loss ", w.loss > 0 ? Fixed(w.loss, 3) : "--", " ",
-                    Count(w.tokens_per_second), " tok/s up ",
-                    Bytes(static_cast<double>(w.bytes_up)));
+    absl::StrAppend(&text, "  | ", w.name, " ", w.state, " ", w.inner_step, " loss ",
+                    w.loss > 0 ? Fixed(w.loss, 3) : "--", " ", Count(w.tokens_per_second),
+                    " tok/s up ", Bytes(static_cast<double>(w.bytes_up)));
   }
   return text + "\n";
 }

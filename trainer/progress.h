@@ -14,25 +14,25 @@ namespace tideway::trainer {
 
 struct WorkerRow {
   std::string name;
-  std::string state;            // "training", "waiting", "gone", ...
+  std::string state;  // "training", "waiting", "gone", ...
   uint64_t inner_step = 0;
   double tokens_per_second = 0;
-  double loss = 0;              // nats per byte; 0: none yet
-  double staleness_mean = 0;    // versions
+  double loss = 0;            // nats per byte; 0: none yet
+  double staleness_mean = 0;  // versions
   uint64_t staleness_max = 0;
-  uint64_t bytes_up = 0;        // encoded
+  uint64_t bytes_up = 0;  // encoded
   uint64_t bytes_down = 0;
-  double ratio_up = 0;          // fp32 bytes per encoded byte; 0: none yet
+  double ratio_up = 0;  // fp32 bytes per encoded byte; 0: none yet
 };
 
 struct ProgressView {
   std::string title;
   double seconds = 0;
-  double seconds_left = -1;     // below zero: unknown
-  uint64_t steps = 0;           // inner steps over all workers
+  double seconds_left = -1;  // below zero: unknown
+  uint64_t steps = 0;        // inner steps over all workers
   uint64_t steps_target = 0;
   uint64_t version = 0;
-  double held_out_loss = 0;     // the newest; 0: none yet
+  double held_out_loss = 0;  // the newest; 0: none yet
   std::vector<WorkerRow> workers = {};
 };
 
@@ -59,7 +59,7 @@ class ProgressPrinter {
 
   std::FILE* out_;
   bool in_place_;
-  size_t lines_ = 0;            // of the view that stands
+  size_t lines_ = 0;  // of the view that stands
   double last_plain_seconds_ = -1e9;
 };
 

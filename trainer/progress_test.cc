@@ -1,7 +1,7 @@
 #include "trainer/progress.h"
 
-#include <cstdio>
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -38,9 +38,9 @@ ProgressView TwoWorkers() {
 
 TEST(Progress, ShowsEachWorkersFiguresAndTheBar) {
   const std::string text = RenderProgress(TwoWorkers(), 100);
-  for (const char* part : {"worker-0", "130", "1.910", "25.3k", "0.5 (2)", "4.40 MB", "8.70 MB",
-                           "3.9x", "training", "joining", "steps 250/1000", "version 12",
-                           "held-out 1.830", " 25%", "30s, 1m30s left"}) {
+  for (const char* part :
+       {"worker-0", "130", "1.910", "25.3k", "0.5 (2)", "4.40 MB", "8.70 MB", "3.9x", "training",
+        "joining", "steps 250/1000", "version 12", "held-out 1.830", " 25%", "30s, 1m30s left"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(text, HasSubstr("[###############"));

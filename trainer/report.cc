@@ -105,15 +105,14 @@ std::string Traffic(const RunRecord& record) {
 }
 
 std::string Speed(const RunRecord& record) {
-  return RenderSvg(LineChart{.title = "Speed",
-                             .x_label = "seconds",
-                             .y_label = "tokens per second",
-                             .series = PerWorker(record, "", nullptr,
-                                                 [](const WorkerStats& w) {
-                                                   return w.status.tokens_per_second;
-                                                 }),
-                             .levels = {},
-                             .y_from_zero = true});
+  return RenderSvg(LineChart{
+      .title = "Speed",
+      .x_label = "seconds",
+      .y_label = "tokens per second",
+      .series = PerWorker(record, "", nullptr,
+                          [](const WorkerStats& w) { return w.status.tokens_per_second; }),
+      .levels = {},
+      .y_from_zero = true});
 }
 
 std::string UtilisationChart(const RunFigures& figures) {
@@ -192,9 +191,10 @@ std::string WorkerTable(const RunRecord& record) {
     cell(absl::StrFormat("%.2f, max %d", w.staleness_mean, w.staleness_max));
     cell(Bytes(static_cast<double>(w.bytes_up)));
     cell(Bytes(static_cast<double>(w.bytes_down)));
-    cell(w.bytes_up > 0 ? Fixed(static_cast<double>(w.bytes_up_fp32) /
-                                    static_cast<double>(w.bytes_up), 2) + "\u00d7"
-                        : "--");
+    cell(w.bytes_up > 0
+             ? Fixed(static_cast<double>(w.bytes_up_fp32) / static_cast<double>(w.bytes_up), 2) +
+                   "\u00d7"
+             : "--");
     cell(absl::StrCat(w.inner_steps));
     cell(Duration(w.status.busy_seconds));
     cell(Duration(w.status.waiting_seconds));
@@ -222,11 +222,10 @@ std::string RenderReport(const RunRecord& record) {
       "<meta name='viewport' content='width=device-width,initial-scale=1'>"
       "<title>Tideway: a training run</title><style>",
       kReportStyle, "</style></head><body><main><h1>Tideway: a training run</h1><p class='sub'>",
-      absl::StrFormat("%d workers, %s parameters, %s local updates, %s bytes of text%s",
-                      record.workers, Count(static_cast<double>(record.parameters)),
-                      Count(static_cast<double>(figures.steps)),
-                      Count(static_cast<double>(figures.tokens)),
-                      record.interrupted ? "; interrupted" : ""),
+      absl::StrFormat(
+          "%d workers, %s parameters, %s local updates, %s bytes of text%s", record.workers,
+          Count(static_cast<double>(record.parameters)), Count(static_cast<double>(figures.steps)),
+          Count(static_cast<double>(figures.tokens)), record.interrupted ? "; interrupted" : ""),
       "</p>", Incidents(record), Tiles(record, figures), "<h2>Learning</h2><div class='charts'>",
       Card(LossAgainstSteps(record)), Card(LossAgainstSeconds(record)),
       "</div><h2>Communication</h2><div class='charts'>", Card(Traffic(record)),
@@ -234,7 +233,8 @@ std::string RenderReport(const RunRecord& record) {
       "</div><h2>Workers</h2>", WorkerTable(record), "<h2>A sample of its writing</h2>",
       "<div class='card'><pre>", EscapeHtml(Printable(record.text_sample)), "</pre></div>",
       "<h2>Figures and settings</h2><div class='two'>", Table(FigureRows(record)),
-      Table(record.settings), "</div><footer>Losses are in nats per byte. Bytes are encoded payloads "
+      Table(record.settings),
+      "</div><footer>Losses are in nats per byte. Bytes are encoded payloads "
       "as the servers counted them. Data parallelism is taken to send each worker's fp32 gradient "
       "once up and once down at every step.</footer></main></body></html>\n");
 }

@@ -121,8 +121,8 @@ RunFigures MakeFigures(const RunRecord& record) {
   f.ratio_up_bf16 = Ratio(up_fp32 / 2, up);
   f.ratio_down_fp32 = Ratio(down_fp32, down);
   f.ratio_down_bf16 = Ratio(down_fp32 / 2, down);
-  f.data_parallel_bytes = 2.0 * 4.0 * static_cast<double>(record.parameters) *
-                          static_cast<double>(steps_now);
+  f.data_parallel_bytes =
+      2.0 * 4.0 * static_cast<double>(record.parameters) * static_cast<double>(steps_now);
   f.data_parallel_bytes_per_token = Ratio(f.data_parallel_bytes, static_cast<double>(f.tokens));
   f.data_parallel_ratio = Ratio(f.data_parallel_bytes, up + down);
   for (const EvalSample& e : record.evaluations) {
@@ -148,21 +148,22 @@ std::vector<std::pair<std::string, std::string>> FigureRows(const RunRecord& rec
   row("Unigram byte model", loss(record.yardsticks.unigram));
   row("Order-2 byte model", loss(record.yardsticks.order2));
   row("Below the order-2 model after",
-      f.seconds_to_order2 < 0 ? "never"
-                              : absl::StrCat(Duration(f.seconds_to_order2), ", ",
-                                             f.steps_to_order2, " local updates"));
+      f.seconds_to_order2 < 0
+          ? "never"
+          : absl::StrCat(Duration(f.seconds_to_order2), ", ", f.steps_to_order2, " local updates"));
   row("Local updates, over all workers", absl::StrCat(f.steps));
   row("Tokens (bytes of text)", absl::StrCat(f.tokens));
   row("Outer commits (version)", absl::StrCat(f.outer_commits));
   row("Time in training", Duration(record.seconds));
   row("Fragment pushes", absl::StrCat(f.pushes, ", ", f.rejected, " rejected as stale"));
-  row("Staleness per push", absl::StrFormat("mean %.2f, max %d", f.staleness_mean, f.staleness_max));
+  row("Staleness per push",
+      absl::StrFormat("mean %.2f, max %d", f.staleness_mean, f.staleness_max));
   for (const auto& [name, share] : f.utilisation) {
     row(absl::StrCat("Utilisation of ", name), Fixed(100.0 * share, 1) + " %");
   }
   row("Bytes up", absl::StrFormat("%s, %s x less than fp32, %s x less than bf16",
-                                  Bytes(static_cast<double>(f.bytes_up)),
-                                  Fixed(f.ratio_up_fp32, 2), Fixed(f.ratio_up_bf16, 2)));
+                                  Bytes(static_cast<double>(f.bytes_up)), Fixed(f.ratio_up_fp32, 2),
+                                  Fixed(f.ratio_up_bf16, 2)));
   row("Bytes down", absl::StrFormat("%s, %s x less than fp32, %s x less than bf16",
                                     Bytes(static_cast<double>(f.bytes_down)),
                                     Fixed(f.ratio_down_fp32, 2), Fixed(f.ratio_down_bf16, 2)));

@@ -23,8 +23,8 @@ struct StatsSample {
 
 struct EvalSample {
   double seconds = 0;
-  uint64_t steps = 0;   // inner steps over all workers, that the servers had seen
-  double loss = 0;      // held out, nats per byte
+  uint64_t steps = 0;  // inner steps over all workers, that the servers had seen
+  double loss = 0;     // held out, nats per byte
 };
 
 struct RunRecord {
@@ -34,16 +34,16 @@ struct RunRecord {
   int workers = 0;
   uint64_t seed = 0;
 
-  uint64_t steps_before = 0;             // of a resumed run: inner steps that its former lives took
+  uint64_t steps_before = 0;  // of a resumed run: inner steps that its former lives took
 
   std::vector<StatsSample> samples;
-  std::vector<EvalSample> evaluations;   // of a fixed part of the held-out text, while training
-  std::vector<std::string> incidents;    // a worker that died, an interruption
+  std::vector<EvalSample> evaluations;  // of a fixed part of the held-out text, while training
+  std::vector<std::string> incidents;   // a worker that died, an interruption
 
   ByteModelLosses yardsticks;
-  double loss_before = 0;                // of the whole held-out selection
+  double loss_before = 0;  // of the whole held-out selection
   double loss_after = 0;
-  double seconds = 0;                    // of training
+  double seconds = 0;  // of training
   std::string text_sample;
   bool interrupted = false;
 };
@@ -54,20 +54,20 @@ ServerStats MergeStats(const std::vector<ServerStats>& stats);
 
 // The figures to report, made from the last sample.
 struct RunFigures {
-  uint64_t steps = 0;                     // with those of former lives
-  uint64_t tokens = 0;                    // of this life, as is all traffic
+  uint64_t steps = 0;   // with those of former lives
+  uint64_t tokens = 0;  // of this life, as is all traffic
   uint64_t outer_commits = 0, pushes = 0, rejected = 0;
   double staleness_mean = 0;
   uint64_t staleness_max = 0;
   uint64_t bytes_up = 0, bytes_up_fp32 = 0, bytes_down = 0, bytes_down_fp32 = 0;
-  double bytes_per_token = 0;             // up and down
-  double bits_per_parameter_up = 0;       // per push
+  double bytes_per_token = 0;        // up and down
+  double bits_per_parameter_up = 0;  // per push
   double ratio_up_fp32 = 0, ratio_up_bf16 = 0;
   double ratio_down_fp32 = 0, ratio_down_bf16 = 0;
   // Synchronous data parallelism sends each worker's fp32 gradient once up and once down at every step.
   double data_parallel_bytes = 0;
   double data_parallel_bytes_per_token = 0;
-  double data_parallel_ratio = 0;         // those bytes per byte of this run
+  double data_parallel_ratio = 0;  // those bytes per byte of this run
   // When the held-out loss first fell below the order-2 byte model's; negative: never.
   double seconds_to_order2 = -1;
   uint64_t steps_to_order2 = 0;

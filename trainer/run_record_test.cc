@@ -114,17 +114,17 @@ TEST(RunFigures, ARunWithoutAnySampleHasNoFiguresButStillAReport) {
 
 TEST(Summary, NamesLossesYardsticksAndTraffic) {
   const std::string text = RenderSummary(Example());
-  for (const char* part : {"1.4000 nats per byte (perplexity 4.055)", "Unigram", "Order-2",
-                           "33s, 1100 local updates", "4.00 x less than fp32", "data parallelism",
-                           "Utilisation of worker-1"}) {
+  for (const char* part :
+       {"1.4000 nats per byte (perplexity 4.055)", "Unigram", "Order-2", "33s, 1100 local updates",
+        "4.00 x less than fp32", "data parallelism", "Utilisation of worker-1"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }
 
 TEST(Metrics, EachLineIsOneJsonObject) {
   const RunRecord record = Example();
-  for (const std::string& line : {ToJsonLine(record.samples[0]), ToJsonLine(record.evaluations[0]),
-                                  FinalJsonLine(record)}) {
+  for (const std::string& line :
+       {ToJsonLine(record.samples[0]), ToJsonLine(record.evaluations[0]), FinalJsonLine(record)}) {
     EXPECT_THAT(line, Not(HasSubstr("\n")));
     const auto json = nlohmann::json::parse(line, nullptr, false);
     ASSERT_TRUE(json.is_object()) << line;

@@ -64,7 +64,8 @@ bool Take(const Json& json, T* out) {
   } else if constexpr (std::is_integral_v<T>) {
     if (!json.is_number_integer()) return false;
     const int64_t value = json.get<int64_t>();
-    if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max()) return false;
+    if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max())
+      return false;
     *out = static_cast<T>(value);
   } else if constexpr (std::is_floating_point_v<T>) {
     if (!json.is_number()) return false;
@@ -100,7 +101,8 @@ absl::Status Invalid(const std::string& text) { return absl::InvalidArgumentErro
 // For numbers: `low` <= value <= `high`.
 absl::Status InRange(const char* flag, double value, double low, double high) {
   if (value >= low && value <= high) return absl::OkStatus();
-  return Invalid(absl::StrCat("--", flag, " must be from ", low, " to ", high, ", not ", value, "."));
+  return Invalid(
+      absl::StrCat("--", flag, " must be from ", low, " to ", high, ", not ", value, "."));
 }
 
 absl::Status OneOf(const char* flag, const std::string& value,
@@ -115,24 +117,28 @@ absl::Status ValidateRole(const Settings& s) {
     return status;
   }
   if (s.role == "worker" && s.connect.empty()) {
-    return Invalid("--role worker needs --connect with the server's URI, for example "
-                   "--connect tcp://head-node:5000.");
+    return Invalid(
+        "--role worker needs --connect with the server's URI, for example "
+        "--connect tcp://head-node:5000.");
   }
   if (s.role == "worker" && static_cast<int>(s.connect.size()) != s.servers) {
     return Invalid(absl::StrCat("--connect names ", s.connect.size(), " servers but the run has ",
-                                s.servers, "; give one URI for each, in the order of their indices."));
+                                s.servers,
+                                "; give one URI for each, in the order of their indices."));
   }
   if (s.role == "server" && s.listen.empty()) {
-    return Invalid("--role server needs --listen with the URI to bind, for example "
-                   "--listen tcp://0.0.0.0:5000.");
+    return Invalid(
+        "--role server needs --listen with the URI to bind, for example "
+        "--listen tcp://0.0.0.0:5000.");
   }
   if (s.role == "server" && (s.server_index < 0 || s.server_index >= s.servers)) {
     return Invalid(absl::StrCat("--server-index must be from 0 to ", s.servers - 1,
                                 " with --servers ", s.servers, "."));
   }
   if (s.role == "local" && (!s.connect.empty() || !s.listen.empty())) {
-    return Invalid("--connect and --listen belong to --role worker and --role server; "
-                   "a local run chooses its own addresses.");
+    return Invalid(
+        "--connect and --listen belong to --role worker and --role server; "
+        "a local run chooses its own addresses.");
   }
   return absl::OkStatus();
 }
@@ -140,8 +146,8 @@ absl::Status ValidateRole(const Settings& s) {
 }  // namespace
 
 const std::vector<std::string>& Methods() {
-  static const auto& methods = *new std::vector<std::string>{"async", "sync-diloco", "naive-async",
-                                                             "fedbuff"};
+  static const auto& methods =
+      *new std::vector<std::string>{"async", "sync-diloco", "naive-async", "fedbuff"};
   return methods;
 }
 
@@ -184,8 +190,8 @@ absl::Status ValidateSettings(const Settings& s) {
   }
   if (s.fragment_bytes % 4 != 0) return Invalid("--fragment-bytes must be a multiple of 4.");
   if (s.slow.size() > static_cast<size_t>(s.workers)) {
-    return Invalid(absl::StrCat("--slow names ", s.slow.size(), " workers but there are ", s.workers,
-                                "."));
+    return Invalid(
+        absl::StrCat("--slow names ", s.slow.size(), " workers but there are ", s.workers, "."));
   }
   for (double factor : s.slow) {
     if (absl::Status status = InRange("slow", factor, 1, 1000); !status.ok()) return status;

@@ -19,18 +19,18 @@ namespace tideway::trainer {
 
 struct Settings {
   // --- how this process takes part (not kept) ---
-  std::string role = "local";         // local | server | worker
-  std::vector<std::string> connect;   // worker: the servers' URIs, in the order of their indices
-  std::vector<std::string> listen;    // server
-  int server_index = 0;               // server
-  int worker_index = 0;               // worker: which of --slow is its own, and its name
-  std::string name;                   // worker; empty: worker-<index>
-  std::string out = "tideway-run";    // folder
-  std::string resume;                 // folder of a former run
-  std::string run_file;               // run.json to start from
+  std::string role = "local";        // local | server | worker
+  std::vector<std::string> connect;  // worker: the servers' URIs, in the order of their indices
+  std::vector<std::string> listen;   // server
+  int server_index = 0;              // server
+  int worker_index = 0;              // worker: which of --slow is its own, and its name
+  std::string name;                  // worker; empty: worker-<index>
+  std::string out = "tideway-run";   // folder
+  std::string resume;                // folder of a former run
+  std::string run_file;              // run.json to start from
   bool plain = false;
   bool restart_workers = false;
-  bool continued = false;             // a child of a resumed run: start from snapshot and checkpoint
+  bool continued = false;  // a child of a resumed run: start from snapshot and checkpoint
 
   // --- the run (kept) ---
   int workers = 2;
@@ -38,28 +38,28 @@ struct Settings {
   std::vector<std::string> data;
   double held_out_percent = 5.0;
   GptConfig model;
-  int batch = 8;                      // windows
+  int batch = 8;  // windows
   uint64_t seed = 1;
-  int64_t steps = 5000;               // inner steps per worker, on average
+  int64_t steps = 5000;  // inner steps per worker, on average
   Schedule schedule;
 
-  std::string method = "async";       // one of Methods()
-  std::string outer;                  // outer optimizer; empty: the method's
+  std::string method = "async";  // one of Methods()
+  std::string outer;             // outer optimizer; empty: the method's
   std::string staleness = "accept";
-  int inner_steps = 50;               // H
+  int inner_steps = 50;  // H
   bool dylu = true;
   bool grace = true;
   std::string codec = "int8:block=256";
   std::string codec_down = "bf16";
   double residual_decay = 1.0;
-  int overlap = 0;                    // inner steps
-  std::string merge = "rebase";       // rebase | alpha
+  int overlap = 0;               // inner steps
+  std::string merge = "rebase";  // rebase | alpha
   int64_t fragment_bytes = 1 << 20;
 
-  std::string transport = "tcp";      // scheme, for local runs
-  std::vector<double> slow;           // how many times slower each worker is; missing ones: 1
-  int threads = 1;                    // of LibTorch, per worker
-  int eval_batches = 4;               // of 64 windows, while training
+  std::string transport = "tcp";  // scheme, for local runs
+  std::vector<double> slow;       // how many times slower each worker is; missing ones: 1
+  int threads = 1;                // of LibTorch, per worker
+  int eval_batches = 4;           // of 64 windows, while training
   double eval_seconds = 5.0;
   double snapshot_seconds = 30.0;
   std::string prompt = "\n";

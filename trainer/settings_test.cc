@@ -92,7 +92,8 @@ TEST(Flags, WrongOrMissingOnesAreRefusedInOneSentence) {
 TEST(Flags, HelpShowsEachGroupAndExamples) {
   const absl::StatusOr<ParsedFlags> parsed = ParseFlags({"--help"});
   ASSERT_TRUE(parsed.ok() && parsed->answer.has_value());
-  for (const char* part : {"Examples:", "--role worker", "Local-SGD", "Exit status", "--codec-down"}) {
+  for (const char* part :
+       {"Examples:", "--role worker", "Local-SGD", "Exit status", "--codec-down"}) {
     EXPECT_THAT(*parsed->answer, HasSubstr(part));
   }
 }
@@ -114,8 +115,8 @@ TEST(Flags, AResumedRunTakesItsSettingsAndRefusesAnotherModel) {
 }
 
 TEST(Settings, KeptOnesSurviveTheWayThroughJson) {
-  Settings s = Parsed({"--data", "a,b", "--slow", "1,2.5", "--no-grace", "--lr", "0.001",
-                       "--outer", "sgd:lr=0.5", "--seed", "18446744073709551615"});
+  Settings s = Parsed({"--data", "a,b", "--slow", "1,2.5", "--no-grace", "--lr", "0.001", "--outer",
+                       "sgd:lr=0.5", "--seed", "18446744073709551615"});
   Settings back;
   ASSERT_TRUE(FromJson(ToJson(s), &back).ok());
   EXPECT_EQ(ToJson(s), ToJson(back));

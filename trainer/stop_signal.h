@@ -33,7 +33,8 @@ class StopSignal {
   mutable absl::Mutex mutex_;
   bool requested_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> callback_ ABSL_GUARDED_BY(mutex_);
-  int wake_read_ = -1, wake_write_ = -1;  // the handler writes the signal's number, or 0 to end the thread
+  int wake_read_ = -1,
+      wake_write_ = -1;  // the handler writes the signal's number, or 0 to end the thread
   std::thread thread_;
 };
 

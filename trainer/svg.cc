@@ -61,8 +61,8 @@ std::string TickText(double value, double step) {
 }
 
 std::string Open(const std::string& title) {
-  return absl::StrFormat("<svg viewBox='0 0 %.0f %.0f' role='img' aria-label='%s'>", kWidth, kHeight,
-                         EscapeHtml(title)) +
+  return absl::StrFormat("<svg viewBox='0 0 %.0f %.0f' role='img' aria-label='%s'>", kWidth,
+                         kHeight, EscapeHtml(title)) +
          Text(kLeft, 18, "title", "start", title);
 }
 
@@ -74,9 +74,10 @@ std::string YAxis(const Frame& frame, const std::string& label) {
     out += Rule(kLeft, frame.Y(tick), kWidth - kRight, frame.Y(tick), "grid");
     out += Text(kLeft - 6, frame.Y(tick) + 4, "tick", "end", TickText(tick, step));
   }
-  return out + absl::StrFormat("<text transform='translate(14 %.0f) rotate(-90)' class='label' "
-                               "text-anchor='middle'>%s</text>",
-                               (kTop + kHeight - kBottom) / 2, EscapeHtml(label));
+  return out + absl::StrFormat(
+                   "<text transform='translate(14 %.0f) rotate(-90)' class='label' "
+                   "text-anchor='middle'>%s</text>",
+                   (kTop + kHeight - kBottom) / 2, EscapeHtml(label));
 }
 
 std::string XAxis(const Frame& frame, const std::string& label) {
@@ -122,8 +123,8 @@ std::string Legend(const std::vector<Series>& series, bool left) {
   double y = kTop + 8;
   for (size_t i = 0; i < series.size() && i < kColours; ++i, y += 15) {
     out += Rule(dash, y, dash + 20, y, absl::StrCat("curve strong s", i).c_str());
-    out += Text(left ? dash + 26 : dash - 6, y + 4, "legend", left ? "start" : "end",
-                series[i].name);
+    out +=
+        Text(left ? dash + 26 : dash - 6, y + 4, "legend", left ? "start" : "end", series[i].name);
   }
   return out;
 }
@@ -194,10 +195,10 @@ std::string RenderSvg(const BarChart& chart) {
     const double width = std::min(0.7 * slot, 48.0);
     const double x = frame.X(static_cast<double>(i)) + (slot - width) / 2;
     const double y = frame.Y(std::isfinite(value) ? value : 0);
-    out += absl::StrFormat("<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='bar'>"
-                           "<title>%s: %s</title></rect>",
-                           x, y, width, std::max(0.0, kHeight - kBottom - y), EscapeHtml(name),
-                           Count(value));
+    out += absl::StrFormat(
+        "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='bar'>"
+        "<title>%s: %s</title></rect>",
+        x, y, width, std::max(0.0, kHeight - kBottom - y), EscapeHtml(name), Count(value));
     if (i % label_stride == 0) {
       out += Text(x + width / 2, kHeight - kBottom + 16, "tick", "middle", name);
     }

@@ -14,7 +14,7 @@ namespace tideway::trainer {
 struct Series {
   std::string name;
   std::vector<std::pair<double, double>> points = {};  // x rising
-  bool emphasised = false;                        // drawn thicker, with its points
+  bool emphasised = false;                             // drawn thicker, with its points
 };
 
 struct LineChart {

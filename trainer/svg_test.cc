@@ -17,8 +17,7 @@ using ::testing::Not;
 
 TEST(Ticks, AreRoundAndInsideTheRange) {
   EXPECT_THAT(Ticks(0, 10, 5), ElementsAre(0, 2, 4, 6, 8, 10));
-  EXPECT_THAT(Ticks(1.31, 1.58, 3),
-              ElementsAre(DoubleNear(1.4, 1e-9), DoubleNear(1.5, 1e-9)));
+  EXPECT_THAT(Ticks(1.31, 1.58, 3), ElementsAre(DoubleNear(1.4, 1e-9), DoubleNear(1.5, 1e-9)));
   EXPECT_THAT(Ticks(-1, 1, 4), ElementsAre(-1, -0.5, 0, 0.5, 1));
 }
 
@@ -29,12 +28,12 @@ TEST(Ticks, AnEmptyOrEndlessRangeHasNone) {
 }
 
 TEST(LineChart, LeavesOutWhatIsNotFiniteAndEscapesNames) {
-  const std::string svg = RenderSvg(LineChart{
-      .title = "a<b",
-      .x_label = "x",
-      .y_label = "y",
-      .series = {{.name = "s&t", .points = {{0, 1}, {1, NAN}, {2, INFINITY}, {3, 2}}}},
-      .levels = {}});
+  const std::string svg = RenderSvg(
+      LineChart{.title = "a<b",
+                .x_label = "x",
+                .y_label = "y",
+                .series = {{.name = "s&t", .points = {{0, 1}, {1, NAN}, {2, INFINITY}, {3, 2}}}},
+                .levels = {}});
   EXPECT_THAT(svg, HasSubstr("a&lt;b"));
   EXPECT_THAT(svg, HasSubstr("s&amp;t"));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
@@ -42,8 +41,8 @@ TEST(LineChart, LeavesOutWhatIsNotFiniteAndEscapesNames) {
 }
 
 TEST(LineChart, DrawsNothingButAxesWithoutPoints) {
-  const std::string svg =
-      RenderSvg(LineChart{.title = "t", .x_label = "x", .y_label = "y", .series = {}, .levels = {}});
+  const std::string svg = RenderSvg(
+      LineChart{.title = "t", .x_label = "x", .y_label = "y", .series = {}, .levels = {}});
   EXPECT_THAT(svg, HasSubstr("</svg>"));
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }

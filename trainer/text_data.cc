@@ -109,19 +109,18 @@ absl::StatusOr<TextData> TextData::FromText(absl::string_view text,
   for (size_t block = 0; block < kHeldOutBlocks; ++block) {
     const size_t begin = text.size() * block / kHeldOutBlocks;
     const size_t end = text.size() * (block + 1) / kHeldOutBlocks;
-    const size_t kept_out = static_cast<size_t>(static_cast<double>(end - begin) *
-                                                options.held_out_percent / 100.0);
+    const size_t kept_out =
+        static_cast<size_t>(static_cast<double>(end - begin) * options.held_out_percent / 100.0);
     data.training_.append(text.data() + begin, end - begin - kept_out);
     data.held_out_.append(text.data() + end - kept_out, kept_out);
   }
   const size_t window = static_cast<size_t>(options.context) + 1;
   const size_t shard = data.training_.size() / static_cast<size_t>(options.shards);
   if (data.held_out_.size() < window || shard < window) {
-    return Invalid(absl::StrCat("The text is too short: of ", text.size(), " bytes, ", shard,
-                                " fall to each of ", options.shards, " shards and ",
-                                data.held_out_.size(), " are held out, but a context of ",
-                                options.context, " needs ", window,
-                                " of each; give more text or a smaller --context."));
+    return Invalid(absl::StrCat(
+        "The text is too short: of ", text.size(), " bytes, ", shard, " fall to each of ",
+        options.shards, " shards and ", data.held_out_.size(), " are held out, but a context of ",
+        options.context, " needs ", window, " of each; give more text or a smaller --context."));
   }
   return data;
 }

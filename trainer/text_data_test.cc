@@ -92,9 +92,9 @@ TEST_F(TextDataTest, AFolderIsReadInPathOrderPlainAndGzipAlike) {
   Put("picture.png", std::string("\x89PNG\0\0", 6));
   const auto folder = Load({folder_});
   ASSERT_TRUE(folder.ok()) << folder.status();
-  const auto text = TextData::FromText("hello" + Letters(4000, 3) + "world" + Letters(4000, 2) +
-                                           "deep" + Letters(4000, 4),
-                                       {.context = 16});
+  const auto text = TextData::FromText(
+      "hello" + Letters(4000, 3) + "world" + Letters(4000, 2) + "deep" + Letters(4000, 4),
+      {.context = 16});
   EXPECT_EQ(folder->training(), text->training());
   EXPECT_EQ(folder->held_out(), text->held_out());
 }

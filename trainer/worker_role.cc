@@ -96,11 +96,11 @@ class Worker {
     const uint32_t shard = sync.shard();
     if (shard >= static_cast<uint32_t>(data_.shards())) {
       return absl::FailedPreconditionError(
-          absl::StrCat("the server hands out data shard ", shard, " but --workers ",
-                       data_.shards(), " makes fewer; give all processes the same --workers"));
+          absl::StrCat("the server hands out data shard ", shard, " but --workers ", data_.shards(),
+                       " makes fewer; give all processes the same --workers"));
     }
-    const auto [inputs, targets] = ToTensors(data_.Sample(
-        settings_.seed, static_cast<int>(shard), sync.shard_step(), settings_.batch));
+    const auto [inputs, targets] = ToTensors(
+        data_.Sample(settings_.seed, static_cast<int>(shard), sync.shard_step(), settings_.batch));
     const torch::Tensor loss = model_.Loss(inputs, targets);
     loss.backward();
     optimizer_.Step(LearningRate(settings_.schedule, sync.schedule_progress()));
