@@ -62,6 +62,7 @@ class SimConnection final : public Connection, public std::enable_shared_from_th
   void Open(std::shared_ptr<Receiver> receiver);
   // Closes this end; unless `silently`, the peer learns of it after what was sent before.
   void CloseNow(const absl::Status& reason, bool silently = false);
+  bool closed() const { return closed_; }
   // The process of this end has died: it calls nothing back until CloseNow.
   void Freeze();
   // Nothing that this end sent from now on may arrive before `time`.

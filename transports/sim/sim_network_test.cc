@@ -219,6 +219,18 @@ TEST_F(SimNetworkTest, ResetBreaksBothEndsButNotInsideTheCall) {
   EXPECT_EQ(b->accepted[0]->closed.size(), 1u);
 }
 
+TEST_F(SimNetworkTest, AResetBeforeTheConnectingSideKnowsOfTheConnectionFailsTheAttempt) {
+  Build({.latency = absl::Milliseconds(10)});
+  const size_t connects = a->connects.size();
+  auto attempt = a->Connect("b");
+  executor.RunFor(absl::Milliseconds(15));  // accepted, and the answer is on its way
+  network->Reset("a", "b");
+  executor.RunUntilIdle();
+  ASSERT_EQ(a->connects.size(), connects + 1);
+  EXPECT_TRUE(absl::IsUnavailable(a->connects.back())) << a->connects.back();
+  EXPECT_TRUE(attempt->closed.empty()) << "the receiver is dropped unused";
+}
+
 // Some hosts that talk at random over a network that jitters and breaks.
 std::string EventLog(uint64_t seed) {
   std::vector<std::string> lines;

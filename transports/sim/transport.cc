@@ -211,6 +211,9 @@ void Node::Finish(const AttemptPtr& attempt, absl::StatusOr<std::shared_ptr<Conn
   const std::shared_ptr<SimConnection> client = std::move(attempt->client);
   std::shared_ptr<Receiver> receiver = std::move(attempt->receiver);
   ConnectDone done = std::exchange(attempt->done, nullptr);
+  if (result.ok() && client->closed()) {  // it broke while the answer was on its way
+    result = absl::UnavailableError("the connection broke");
+  }
   if (result.ok()) {
     std::move(done)(std::move(result));
     client->Open(std::move(receiver));
