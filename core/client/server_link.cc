@@ -330,7 +330,7 @@ absl::Status ServerLink::Dispatch(const wire::FrameHeader& header,
     return absl::InvalidArgumentError(
         absl::StrCat("a ", wire::TypeName(type), " frame came before the welcome"));
   }
-  const absl::Status status =
+  absl::Status status =
       type == wire::FrameType::kPushAck ? pushes_.OnAck(header) : OnReply(header, payload);
   if (status.ok()) {  // a useful answer
     away_since_ = absl::InfiniteFuture();
@@ -372,7 +372,7 @@ absl::Status ServerLink::OnRefuse(absl::Span<const std::byte> payload) {
   const auto refusal = wire::UnpackControl<wire::Refusal>(payload);
   if (!refusal.ok()) return refusal.status();
   const absl::Status reason = wire::FromProto(*refusal);
-  const absl::Status status(reason.code(), absl::StrCat(name(), " refused: ", reason.message()));
+  absl::Status status(reason.code(), absl::StrCat(name(), " refused: ", reason.message()));
   if (MayBeBetterLater(status)) return status;
   shared_->config.runtime->Log(LogLevel::kError, status.message());
   Shutdown(status);

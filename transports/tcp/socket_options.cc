@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "tideway/spec.h"
@@ -56,9 +56,11 @@ absl::Status ApplyParams(int socket, const Params& params) {
                  static_cast<socklen_t>(params.congestion.size())) == 0) {
     return absl::OkStatus();
   }
+  const int error = errno;
   return absl::InvalidArgumentError(
       absl::StrCat("this system can't use the congestion control '", params.congestion, "' (",
-                   strerror(errno), "); see /proc/sys/net/ipv4/tcp_allowed_congestion_control"));
+                   std::system_category().message(error),
+                   "); see /proc/sys/net/ipv4/tcp_allowed_congestion_control"));
 }
 
 void ApplyConnectionOptions(int socket) {
