@@ -14,6 +14,17 @@ bool Has(const TransportEntry& entry, absl::string_view scheme) {
 
 }  // namespace
 
+std::vector<ProviderInfo> ProvidersOf(const TransportInfo& info) {
+  if (!info.providers.empty()) return info.providers;
+  ProviderInfo whole;
+  whole.name = info.name;
+  whole.scheme = info.schemes.at(0);
+  whole.viable = info.viable;
+  whole.unavailable_reason = info.unavailable_reason;
+  whole.same_host_only = !info.crosses_hosts;
+  return {whole};
+}
+
 absl::Status TransportRegistry::Add(TransportEntry entry) {
   for (const TransportEntry& present : entries_) {
     if (present.name == entry.name) {

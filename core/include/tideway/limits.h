@@ -16,6 +16,8 @@ namespace tideway {
 inline constexpr size_t kMessageHeaderBytesMax = 256;
 inline constexpr size_t kMessagePayloadBytesMax = size_t{64} << 20;
 inline constexpr size_t kGatherPartsMax = 8;
+// What ExposedMemory::descriptor may have: a packed remote key of a host with many adapters, and a little.
+inline constexpr size_t kMemoryDescriptorBytesMax = 1024;
 // What one connection may hold in its send queue before Send answers RESOURCE_EXHAUSTED.
 inline constexpr size_t kSendQueueBytesMax = size_t{256} << 20;
 inline constexpr size_t kSendQueueMessagesMax = 8192;

@@ -1,5 +1,5 @@
-// Transport: moves messages between processes. TCP, in-process and simulated networks stand behind it today;
-// RDMA and shared memory fit the same three classes.
+// Transport: moves messages between processes. TCP, UCX and libfabric (RDMA, shared memory), in-process queues and a
+// simulated network stand behind it.
 //
 // A message is a small header and a payload (limits.h). The one receive primitive is "where shall it land": when
 // a message's header has arrived, the transport asks the Receiver where the payload shall go, and then moves the
@@ -48,6 +48,7 @@
 #include "tideway/executor.h"
 #include "tideway/limits.h"
 #include "tideway/log.h"
+#include "tideway/one_sided.h"
 #include "tideway/uri.h"
 
 namespace tideway {
@@ -110,6 +111,10 @@ class Connection {
   virtual void Close(absl::Status reason) = 0;
 
   virtual ConnectionInfo info() const = 0;
+
+  // Reading the peer's memory without its CPU; null where this connection can't. Belongs to the connection. It is settled by
+  // the time that the connection is handed out, and info().details["one_sided"] says how it works, or why it is missing.
+  virtual OneSided* one_sided() { return nullptr; }
 };
 
 class Listener {
@@ -125,18 +130,38 @@ using AcceptHandler =
 
 using ConnectDone = absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<Connection>>)>;
 
+// One of the ways in which a transport can move bytes on this host, for example libfabric's shared memory. An address with
+// this scheme and these parameters uses it and nothing else.
+struct ProviderInfo {
+  std::string name;    // unique among all transports: "tcp", "ucx/sm", "ofi+shm"
+  std::string scheme;  // of its addresses
+  std::map<std::string, std::string> params;
+  bool viable = true;
+  std::string unavailable_reason;    // why not viable, and what would help
+  std::vector<std::string> devices;  // network interfaces, adapters, shared memory
+  bool same_host_only = false;
+  bool one_sided = false;  // its connections offer OneSided, as far as one can tell without a peer
+  std::string wait;        // what an idle progress thread does: "blocks", "sleeps 50 us at a time"
+};
+
 // Capabilities as data.
 struct TransportInfo {
   std::string name;
   std::vector<std::string> schemes;
   bool viable = true;
-  std::string unavailable_reason;  // why not viable
+  std::string unavailable_reason;  // why not viable, and what would help
+  std::string version;             // of the library behind it; empty: none
   bool crosses_hosts = false;
   bool crosses_processes = false;
   bool real_time = true;  // false: virtual time only
+  // In the order of preference where nothing was measured. Empty: the transport is its own only provider (ProvidersOf).
+  std::vector<ProviderInfo> providers;
   size_t header_bytes_max = kMessageHeaderBytesMax;
   size_t payload_bytes_max = kMessagePayloadBytesMax;
 };
+
+// The providers of `info`, or the one that stands for the whole transport where it lists none. REQUIRES: a scheme.
+std::vector<ProviderInfo> ProvidersOf(const TransportInfo& info);
 
 class Transport {
  public:
