@@ -6,11 +6,30 @@
 
 namespace tideway {
 
+namespace {
+
+// In a simulation the hosts are simulated, and only what runs in virtual time reaches them.
+const TransportEntry* BootstrapEntry(const TransportRegistry& transports) {
+  const TransportEntry* found = nullptr;
+  for (const TransportEntry& entry : transports.entries()) {
+    if (entry.name == "tcp") return &entry;
+    const TransportInfo info = entry.probe();
+    if (found == nullptr && info.viable && info.crosses_hosts) found = &entry;
+  }
+  return found;
+}
+
+}  // namespace
+
 std::vector<LocalPath> LocalPaths(const TransportRegistry& transports) {
   std::vector<LocalPath> paths;
+  const TransportEntry* bootstrap = BootstrapEntry(transports);
+  if (bootstrap == nullptr) return paths;
+  const bool real_time = bootstrap->probe().real_time;
   for (const TransportEntry& entry : transports.entries()) {
     const TransportInfo info = entry.probe();
-    if (!info.crosses_processes && info.viable) continue;
+    const bool reaches_others = info.crosses_processes || info.crosses_hosts || !info.viable;
+    if (!reaches_others || info.real_time != real_time) continue;
     for (ProviderInfo& provider : ProvidersOf(info)) {
       if (!info.viable) {
         provider.viable = false;
@@ -23,13 +42,10 @@ std::vector<LocalPath> LocalPaths(const TransportRegistry& transports) {
 }
 
 absl::StatusOr<std::string> BootstrapScheme(const TransportRegistry& transports) {
-  if (transports.FindScheme("tcp").ok()) return std::string("tcp");
-  for (const TransportEntry& entry : transports.entries()) {
-    const TransportInfo info = entry.probe();
-    if (info.viable && info.crosses_processes) return ProvidersOf(info).front().scheme;
-  }
+  const TransportEntry* entry = BootstrapEntry(transports);
+  if (entry != nullptr) return ProvidersOf(entry->probe()).front().scheme;
   return absl::NotFoundError(
-      "auto:// needs a transport that reaches other processes, such as tcp; this program has none");
+      "auto:// needs a transport that reaches other hosts, such as tcp; this program has none");
 }
 
 std::string ProviderNameOf(const TransportRegistry& transports, const Uri& uri) {

@@ -18,11 +18,12 @@ struct LocalPath {
   ProviderInfo provider;  // with the transport's own reason if that can't work at all
 };
 
-// Every provider of every transport of the registry that reaches other processes. Probes them: may take some milliseconds.
+// Every provider of every transport of the registry that reaches other processes, in the kind of time (real, virtual) that the
+// bootstrap transport runs in. Probes them: may take some milliseconds.
 std::vector<LocalPath> LocalPaths(const TransportRegistry& transports);
 
 // The scheme by which a client asks for the other ways: tcp or, where the registry has none, the first one that reaches other
-// processes. NOT_FOUND: there is none.
+// hosts. NOT_FOUND: there is none.
 absl::StatusOr<std::string> BootstrapScheme(const TransportRegistry& transports);
 
 // The name of the provider that an address uses: "ucx/tcp" for ucx://host:port?tls=tcp; the transport's name if it fits none.

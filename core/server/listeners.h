@@ -2,7 +2,7 @@
 //
 // An address `auto://host:port` becomes one listener per provider that can work here, each on a port of its own, and at last
 // the one on the given port by which clients come to ask. That one is tcp's or, where the program has no tcp, its first
-// transport's that reaches other processes.
+// transport's that reaches other hosts.
 //
 // Threads: any, not in parallel. Destroying it stops listening; accepted connections live on.
 

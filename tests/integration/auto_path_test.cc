@@ -123,6 +123,58 @@ TEST(AutoPath, AnAddressThatNamesItsTransportIsReportedToo) {
   EXPECT_EQ(stats.workers[0].transport, "tcp");
 }
 
+// Takes connections over tcp and answers every message with `answer`, or not at all.
+class Stranger final : public Receiver {
+ public:
+  explicit Stranger(std::shared_ptr<Connection> connection, std::string answer)
+      : connection_(std::move(connection)), answer_(std::move(answer)) {}
+
+  absl::StatusOr<Landing> OnMessage(absl::Span<const std::byte>, size_t payload_bytes) override {
+    place_.resize(payload_bytes);
+    if (!answer_.empty()) {
+      Message message;
+      message.header = {reinterpret_cast<const std::byte*>(answer_.data()), answer_.size()};
+      connection_->Send(message, absl::InfiniteFuture(), [](const absl::Status&) {});
+    }
+    return Landing{absl::MakeSpan(place_), [](const absl::Status&) {}};
+  }
+  void OnClosed(const absl::Status&) override { connection_.reset(); }
+
+ private:
+  std::shared_ptr<Connection> connection_;
+  const std::string answer_;
+  std::vector<std::byte> place_;
+};
+
+absl::Status JoinAStranger(const std::string& answer) {
+  Cluster cluster = Serving("tcp://127.0.0.1:0");
+  auto runtime = tideway::testing::NewRuntime();
+  auto listener =
+      (*runtime->TransportFor("tcp"))
+          ->Listen(*Uri::Parse("tcp://127.0.0.1:0"), [&](std::shared_ptr<Connection> c) {
+            return std::make_shared<Stranger>(std::move(c), answer);
+          });
+  EXPECT_TRUE(listener.ok()) << listener.status();
+  Uri uri = (*listener)->address();
+  uri.scheme = "auto";
+  cluster.uris[0] = uri.ToString();
+  Peer peer(cluster, {.worker = "anna", .reconnect_timeout = absl::Milliseconds(200)});
+  return Await([&](auto done) {
+    peer.client->Join(peer.runtime->executor().Now() + absl::Seconds(1), std::move(done));
+  });
+}
+
+TEST(AutoPath, AServerThatNeverAnswersTheQuestionIsGivenUpAtTheDeadline) {
+  const absl::Status status = JoinAStranger("");
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+}
+
+TEST(AutoPath, AServerThatAnswersNonsenseIsNamedAsSuch) {
+  const absl::Status status = JoinAStranger("I am no Tideway");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
+  EXPECT_THAT(status.message(), HasSubstr("frame header has 15 bytes"));
+}
+
 TEST(AutoPath, AWrongAddressIsRefusedBeforeAnythingStarts) {
   Cluster cluster = Serving("tcp://127.0.0.1:0");
   for (const char* uri : {"auto://127.0.0.1", "auto://127.0.0.1:5000?prefer=tcp"}) {
