@@ -21,12 +21,8 @@ void CopyPayload(const Message& message, absl::Span<std::byte> destination) {
 }  // namespace
 
 InprocConnection::InprocConnection(std::shared_ptr<CallbackQueue> queue,
-                                   std::shared_ptr<OpenEnds> open_ends,
-                                   std::shared_ptr<ExposedTable> exposed, ConnectionInfo info)
-    : callbacks_(std::move(queue)),
-      open_ends_(std::move(open_ends)),
-      info_(std::move(info)),
-      one_sided_(callbacks_, std::move(exposed)) {}
+                                   std::shared_ptr<OpenEnds> open_ends, ConnectionInfo info)
+    : callbacks_(std::move(queue)), open_ends_(std::move(open_ends)), info_(std::move(info)) {}
 
 void InprocConnection::Join(const std::shared_ptr<InprocConnection>& a,
                             const std::shared_ptr<InprocConnection>& b) {
@@ -108,7 +104,6 @@ void InprocConnection::CloseNow(const absl::Status& reason) {
   closing_ = true;
   open_ends_->erase(self);
   queue_.Close(taken_, reason);
-  one_sided_.Close(reason);
   const std::shared_ptr<Receiver> receiver = std::move(receiver_);
   if (receiver != nullptr) receiver->OnClosed(reason);
   const std::shared_ptr<InprocConnection> peer = std::move(peer_);

@@ -13,7 +13,6 @@
 #include "core/runtime/send_queue.h"
 #include "tideway/transport.h"
 #include "transports/inproc/callback_queue.h"
-#include "transports/inproc/one_sided.h"
 
 namespace tideway::inproc {
 
@@ -26,12 +25,11 @@ class InprocConnection final : public Connection,
                                public std::enable_shared_from_this<InprocConnection> {
  public:
   InprocConnection(std::shared_ptr<CallbackQueue> queue, std::shared_ptr<OpenEnds> open_ends,
-                   std::shared_ptr<ExposedTable> exposed, ConnectionInfo info);
+                   ConnectionInfo info);
 
   void Send(Message message, absl::Time deadline, Done done) override;
   void Close(absl::Status reason) override;
   ConnectionInfo info() const override { return info_; }
-  OneSided* one_sided() override { return &one_sided_; }
 
   // The rest is called by the callback queue.
   static void Join(const std::shared_ptr<InprocConnection>& a,
@@ -50,7 +48,6 @@ class InprocConnection final : public Connection,
   const ConnectionInfo info_;
   std::atomic<bool> closing_{false};
   SendQueue queue_;
-  InprocOneSided one_sided_;
 
   // The callback queue's.
   bool closed_ = false;

@@ -42,7 +42,6 @@ struct Hub {
 
   const std::shared_ptr<CallbackQueue> callbacks;
   const std::shared_ptr<OpenEnds> open_ends = std::make_shared<OpenEnds>();
-  const std::shared_ptr<ExposedTable> exposed = std::make_shared<ExposedTable>();
   uint64_t clients = 0;  // the callback queue's
 
   absl::Mutex mutex;
@@ -92,9 +91,7 @@ absl::StatusOr<std::shared_ptr<InprocConnection>> Meet(Hub& hub, const Uri& uri,
     info.transport = "inproc";
     info.local = local;
     info.peer = peer;
-    info.details["one_sided"] = "a copy within the process";
-    return std::make_shared<InprocConnection>(hub.callbacks, hub.open_ends, hub.exposed,
-                                              std::move(info));
+    return std::make_shared<InprocConnection>(hub.callbacks, hub.open_ends, std::move(info));
   };
   auto client = end(client_name, uri.ToString());
   auto server = end(uri.ToString(), client_name);
