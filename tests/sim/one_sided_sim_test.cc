@@ -19,9 +19,9 @@ constexpr size_t kElements = 64;
 constexpr int kRounds = 30;
 
 // One server and three workers. Each pushes whole numbers at moments of its own, and pulls what contains them.
-class Run {
+class World {
  public:
-  explicit Run(uint64_t seed) : executor_(seed) {
+  explicit World(uint64_t seed) : executor_(seed) {
     RuntimeOptions options;
     options.transports = BuiltinTransports();
     options.codecs = BuiltinCodecs();
@@ -44,7 +44,7 @@ class Run {
     EXPECT_TRUE(executor_.RunUntilTrue([this] { return finished_ == 3; }, Later()));
   }
 
-  ~Run() {
+  ~World() {
     for (auto& client : clients_) client->Close();
     executor_.RunFor(absl::Seconds(30));
     clients_.clear();
@@ -101,9 +101,9 @@ class Run {
 };
 
 TEST(OneSidedSim, TheSameSeedPullsTheSameBytesTheSameWay) {
-  const Run first(17);
-  const Run again(17);
-  const Run other(18);
+  const World first(17);
+  const World again(17);
+  const World other(18);
   EXPECT_EQ(first.log(), again.log());
   EXPECT_NE(first.log(), other.log());
   EXPECT_GT(first.one_sided(), 0u);
