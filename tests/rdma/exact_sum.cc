@@ -38,8 +38,8 @@ std::vector<float> DeltaOf(int worker) {
 
 // sgd with lr=1 subtracts each delta once.
 absl::Status CheckSum(absl::Span<const float> parameters) {
-  std::vector<std::vector<float>> deltas;
-  for (int w = 0; w < kWorkers; ++w) deltas.push_back(DeltaOf(w));
+  std::vector<std::vector<float>> deltas(kWorkers);
+  for (int w = 0; w < kWorkers; ++w) deltas[static_cast<size_t>(w)] = DeltaOf(w);
   for (size_t k = 0; k < kElements; ++k) {
     float expected = 0;
     for (const auto& delta : deltas) expected -= static_cast<float>(kPushes) * delta[k];
@@ -158,7 +158,7 @@ absl::Status ServeExactSum(Runtime& runtime, const Uri& uri) {
       return absl::DeadlineExceededError(absl::StrCat("only ", left, " workers came and left"));
     }
   }
-  const absl::Status status = CheckServer(**server, *layout);
+  absl::Status status = CheckServer(**server, *layout);
   (*server)->Stop();
   return status;
 }
@@ -169,6 +169,7 @@ absl::Status TryExactSum(const Uri& uri) {
   auto* all_pushed = new absl::Barrier(kWorkers);  // the last worker to leave it deletes it
   std::vector<absl::Status> results(kWorkers);
   std::vector<std::thread> workers;
+  workers.reserve(kWorkers);
   for (int w = 0; w < kWorkers; ++w) {
     workers.emplace_back(
         [&, w] { results[static_cast<size_t>(w)] = Work(uri, *layout, w, all_pushed); });
