@@ -18,6 +18,8 @@ inline constexpr size_t kMessagePayloadBytesMax = size_t{64} << 20;
 inline constexpr size_t kGatherPartsMax = 8;
 // What ExposedMemory::descriptor may have: a packed remote key of a host with many adapters, and a little.
 inline constexpr size_t kMemoryDescriptorBytesMax = 1024;
+inline constexpr size_t kExposedMemoriesMax = size_t{1} << 16;  // per transport
+inline constexpr size_t kReadsInFlightMax = 4096;               // one-sided, per connection
 // What one connection may hold in its send queue before Send answers RESOURCE_EXHAUSTED.
 inline constexpr size_t kSendQueueBytesMax = size_t{256} << 20;
 inline constexpr size_t kSendQueueMessagesMax = 8192;
