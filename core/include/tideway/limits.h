@@ -55,6 +55,13 @@ inline constexpr size_t kWorkersMax = 4096;  // names that a server remembers
 inline constexpr size_t kPublishedWindowsKept =
     4;  // grace windows whose snapshot a server still serves
 
+// --- one-sided pulls ------------------------------------------------------------------------------
+// Snapshots of one fragment that peers can read: the pinned ones, the newest, and the one that is being written.
+inline constexpr size_t kExposedSlotsPerFragment = kPublishedWindowsKept + 2;
+inline constexpr size_t kOneSidedBytesMaxDefault = size_t{8} << 30;  // of one server's exposed area
+inline constexpr size_t kDirectoryReadBytesMax = size_t{64} << 10;   // of one read of the directory
+inline constexpr int kOneSidedTriesMax = 4;  // reads of one fragment before it is asked for
+
 // No codec may need more than this for `elements` floats: bounds what a receiver accepts unseen.
 constexpr size_t EncodedBytesMax(size_t elements) { return 8 * elements + 1024; }
 
