@@ -1,5 +1,7 @@
-// Deltas of whole numbers add up without rounding, so every lost, doubled or torn push shows in the sum.
+// Deltas of whole numbers add up without rounding, so every lost, doubled or torn push shows in the sum; and pulls show it,
+// which read the server's memory where they can.
 
+#include <iostream>
 #include <random>
 #include <string>
 #include <thread>
@@ -99,6 +101,8 @@ absl::Status PullAndCheck(Runtime& runtime, Client& client) {
                 std::move(done));
   });
   if (!report.ok()) return report.status();
+  std::cout << absl::StrCat("detail fragments_read_one_sided=", report->one_sided, "/",
+                            client.layout().fragments().size(), "\n");
   return CheckSum(parameters);
 }
 
