@@ -5,6 +5,12 @@
 
 namespace tideway {
 
+bool HasRdmaAdapter(const std::string& adapters) {
+  std::error_code missing;
+  return std::filesystem::directory_iterator(adapters, missing) !=
+         std::filesystem::directory_iterator();
+}
+
 bool HasSoftRoce(const std::string& adapters) {
   std::error_code error;
   for (std::filesystem::directory_iterator adapter(adapters, error), end; !error && adapter != end;

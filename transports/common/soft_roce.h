@@ -8,8 +8,12 @@
 
 namespace tideway {
 
-// Whether this host has a Soft-RoCE adapter. Any thread; reads the list of adapters. `adapters` is the folder of that list, for
-// tests.
+// Any thread; both read the kernel's list of adapters each time. `adapters` is its folder, for tests.
+
+// Whether this host has an RDMA adapter of any kind.
+bool HasRdmaAdapter(const std::string& adapters = "/sys/class/infiniband");
+
+// Whether one of them is in software.
 bool HasSoftRoce(const std::string& adapters = "/sys/class/infiniband");
 
 }  // namespace tideway

@@ -14,8 +14,10 @@ TEST(SoftRoce, IsKnownByTheInterfaceThatItStandsOn) {
   std::string folder = ::testing::TempDir() + "adapters.XXXXXX";
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
   EXPECT_FALSE(HasSoftRoce(folder));
+  EXPECT_FALSE(HasRdmaAdapter(folder));
   std::filesystem::create_directories(folder + "/mlx5_0/ports");
   EXPECT_FALSE(HasSoftRoce(folder));
+  EXPECT_TRUE(HasRdmaAdapter(folder));
   std::filesystem::create_directories(folder + "/rxe0/ports");
   std::ofstream(folder + "/rxe0/parent") << "eth0\n";
   EXPECT_TRUE(HasSoftRoce(folder));
@@ -24,6 +26,7 @@ TEST(SoftRoce, IsKnownByTheInterfaceThatItStandsOn) {
 
 TEST(SoftRoce, IsMissingWhereThereIsNoListOfAdapters) {
   EXPECT_FALSE(HasSoftRoce("/no/such/folder"));
+  EXPECT_FALSE(HasRdmaAdapter("/no/such/folder"));
 }
 
 }  // namespace
