@@ -36,6 +36,8 @@ struct Acceptor::Guest final : Watcher {
   size_t in_bytes = 0;
 };
 
+Acceptor::~Acceptor() = default;
+
 Acceptor::Acceptor(std::shared_ptr<Loop> loop, std::shared_ptr<Domains> domains,
                    const Provider& provider, AcceptHandler accept)
     : loop_(std::move(loop)),

@@ -23,6 +23,7 @@ class Acceptor final : public Closable,
  public:
   Acceptor(std::shared_ptr<Loop> loop, std::shared_ptr<Domains> domains, const Provider& provider,
            AcceptHandler accept);
+  ~Acceptor() override;
 
   // Binds and listens. Any thread, before Start.
   absl::Status Open(const Uri& uri);
