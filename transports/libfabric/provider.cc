@@ -10,6 +10,7 @@
 #include "rdma/fi_endpoint.h"
 #include "rdma/fi_errno.h"
 #include "tideway/spec.h"
+#include "transports/common/soft_roce.h"
 
 namespace tideway::libfabric {
 namespace {
@@ -37,6 +38,13 @@ std::string Usable() {
     if (GetInfo(provider, "").ok()) usable.emplace_back(provider.scheme);
   }
   return usable.empty() ? "none is usable here" : absl::StrJoin(usable, ", ") + " can be used here";
+}
+
+// ofi_rxm makes its completion queues long enough for so many peers, and takes the number from the environment alone. For the
+// 256 that it assumes, Soft-RoCE's longest queue (32,767 entries, 256 a peer) is too short, so there it is told another
+// number before libfabric starts, unless the user has said one.
+void LimitQueuesForSoftRoce() {
+  if (HasSoftRoce()) (void)setenv("FI_UNIVERSE_SIZE", "127", 0);
 }
 
 InfoPtr Hints(const Provider& provider) {
@@ -67,6 +75,7 @@ absl::Status FabricError(absl::string_view doing, int error) {
 }
 
 absl::StatusOr<InfoPtr> GetInfo(const Provider& provider, const std::string& local_ip) {
+  LimitQueuesForSoftRoce();
   const InfoPtr hints = Hints(provider);
   if (hints == nullptr) return absl::ResourceExhaustedError("no memory for libfabric's hints");
   const bool bound = !provider.same_host && !local_ip.empty();
