@@ -20,6 +20,9 @@ constexpr int kBatchesPerTurn = 4;
 // Peers without a connection whose addresses are kept, since they often come again.
 constexpr size_t kIdlePeersMax = 64;
 constexpr size_t kAddressBytesMax = 255;
+// The queue counts as drained after so many looks that found nothing; and so many looks are enough.
+constexpr int kQuietTurns = 256;
+constexpr int kDrainTurnsMax = 20'000;
 
 size_t AtMost(size_t wanted, size_t offered) {
   return offered == 0 ? wanted : std::min(wanted, offered);
@@ -331,9 +334,25 @@ bool Domain::MayWait() {
   return fi_trywait(device_->fabric(), &descriptor, 1) == 0;
 }
 
+// ofi_rxm 1.17 handles what has arrived on a connection once more after it has closed it, and crashes then. So nothing may
+// wait when an endpoint is closed. One call handles one arrival, and does not say so if we are not concerned.
+void Domain::Drain() {
+  std::array<fi_cq_msg_entry, kBatch> entries;
+  for (int quiet = 0, turn = 0; quiet < kQuietTurns && turn < kDrainTurnsMax; ++quiet, ++turn) {
+    const int64_t count = fi_cq_read(queue_.get(), entries.data(), entries.size());
+    fi_cq_err_entry error = {};
+    if (count == -FI_EAVAIL) (void)fi_cq_readerr(queue_.get(), &error, 0);
+    if (count != -FI_EAGAIN) quiet = 0;
+  }
+}
+
 void Domain::Shut() {
   if (std::exchange(shut_, true)) return;
-  for (End& end : ends_) end.endpoint.reset();
+  const bool opened = !ends_.back().address.empty();
+  for (End& end : ends_) {
+    if (opened) Drain();
+    end.endpoint.reset();
+  }
   peers_.reset();
   queue_.reset();
   registration_ = {};

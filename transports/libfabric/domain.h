@@ -118,6 +118,7 @@ class Domain final : public Pollable {
   void OnErrors();
   void OnFailure(Operation& operation, const absl::Status& status);
   void Free(Operation& operation);
+  void Drain();
   void ForgetIdlePeers();
 
   Loop* const loop_;
