@@ -287,8 +287,9 @@ void OfiConnection::ReadRemote(RemotePart part, absl::Span<std::byte> local, abs
                                Done done) {
   loop_->Post([self = shared_from_this(), part, local, deadline,
                done = std::move(done)]() mutable {
-    if (self->ending_ || self->closing_) {
-      std::move(done)(absl::CancelledError("the connection is closed"));
+    // Asked for before Close was called: then it fails with Close's reason, like all that is under way.
+    if (self->ending_) {
+      std::move(done)(self->reason_);
       return;
     }
     if (self->transfers_.active() >= kOneSidedReadsMax) {
