@@ -116,7 +116,13 @@ void ServerCore::HandleHello(const std::shared_ptr<Session>& session, const wire
   welcome.set_pulls_in_flight_max(kPullsInFlightMax);
   welcome.set_lease_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.lease)));
   welcome.set_library_version(kVersion);
-  session->Open(*std::move(identity), welcome);
+  if (!hello.one_sided()) return session->Open(*std::move(identity), welcome);
+  // Not here: registering memory takes long, and this is the transport's thread.
+  executor().Post([self = shared_from_this(), session, identity = *std::move(identity),
+                   welcome = std::move(welcome)]() mutable {
+    self->OfferOneSided(*session, welcome);
+    session->Open(std::move(identity), welcome);
+  });
 }
 
 void ServerCore::HandleRequest(const std::shared_ptr<Session>& session, uint64_t sequence,
@@ -125,7 +131,12 @@ void ServerCore::HandleRequest(const std::shared_ptr<Session>& session, uint64_t
   wire::ControlReply reply;
   switch (request.kind_case()) {
     case wire::ControlRequest::kHeartbeat:
-      if (worker != nullptr) worker->SetStatus(wire::FromProto(request.heartbeat().status()));
+      if (worker != nullptr) {
+        const wire::Heartbeat& heartbeat = request.heartbeat();
+        worker->SetStatus(wire::FromProto(heartbeat.status()),
+                          wire::Printable(heartbeat.transport(), kWorkerNameBytesMax),
+                          heartbeat.transport_switches());
+      }
       return session->AnswerRequest(sequence, reply);
     case wire::ControlRequest::kStats:
       *reply.mutable_stats() = wire::ToProto(stats());

@@ -180,6 +180,16 @@ std::shared_ptr<Receiver> ServerCore::Accept(std::shared_ptr<Connection> connect
   return session;
 }
 
+void ServerCore::SetOffer(const wire::Offer& offer) {
+  absl::MutexLock lock(&mutex_);
+  offer_ = offer;
+}
+
+wire::Offer ServerCore::offer() const {
+  absl::MutexLock lock(&mutex_);
+  return offer_;
+}
+
 // A copy: sessions close, and so leave the table, while one goes over them.
 std::vector<std::shared_ptr<Session>> ServerCore::Sessions() const {
   absl::MutexLock lock(&mutex_);
@@ -195,7 +205,8 @@ std::vector<std::shared_ptr<Session>> ServerCore::SessionsOf(const Worker& worke
   return sessions;
 }
 
-void ServerCore::SessionClosed(uint64_t id) {
+void ServerCore::SessionClosed(uint64_t id, bool exposed) {
+  if (exposed) one_sided_sessions_.fetch_sub(1);
   absl::MutexLock lock(&mutex_);
   sessions_.erase(id);
 }
@@ -244,6 +255,7 @@ void ServerCore::ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
                                     pool_);
   if (!output.ok()) return session->Refuse(output.status());
   CountPush(*output);
+  if (!output->duplicate && output->verdict == wire::Verdict::kApplied) PublishSoon(slot);
   worker.CountPush(output->verdict, output->duplicate, output->staleness, payload.size(),
                    header.elements * sizeof(float));
   Emit({.kind = ServerEvent::Kind::kPush,

@@ -52,6 +52,8 @@ absl::StatusOr<Landing> Session::OnMessage(absl::Span<const std::byte> header_by
   const auto type = static_cast<wire::FrameType>(header->type);
   if (state == State::kGreeting) {
     if (type == wire::FrameType::kHello) return LandHello(*header);
+    if (type == wire::FrameType::kDiscover) return LandDiscover(*header);
+    if (type == wire::FrameType::kProbe) return LandProbe(*header);
     return Reject(absl::InvalidArgumentError(
                       absl::StrCat("a ", wire::TypeName(type), " frame came before the hello")),
                   payload_bytes);
@@ -110,8 +112,52 @@ absl::StatusOr<Landing> Session::LandHello(const wire::FrameHeader& header) {
     auto hello = wire::UnpackControl<wire::Hello>(payload.span());
     if (!hello.ok()) return self->Refuse(hello.status());
     if (self->state_.load() != State::kGreeting) return;
+    // The welcome may take a while: memory is registered for it.
+    if (std::exchange(self->greeted_, true)) {
+      return self->Refuse(absl::InvalidArgumentError("a second hello came before the welcome"));
+    }
     self->core_->HandleHello(self, *hello);
   });
+}
+
+absl::StatusOr<Landing> Session::LandDiscover(const wire::FrameHeader& header) {
+  if (header.payload_bytes > kControlBytesMax || ++questions_ > kProbesMax) {
+    return Reject(absl::ResourceExhaustedError("too long or too many questions for paths"),
+                  header.payload_bytes);
+  }
+  return LandPooled(header, [self = shared_from_this()](Buffer payload) {
+    auto discover = wire::UnpackControl<wire::Discover>(payload.span());
+    if (!discover.ok()) return self->Refuse(discover.status());
+    if (discover->protocol_version() != wire::kVersion) {
+      return self->Refuse(absl::InvalidArgumentError(
+          absl::StrCat("peer speaks protocol ", discover->protocol_version(), ", this server ",
+                       wire::kVersion)));
+    }
+    self->SendControl(wire::FrameType::kOffer, 0, self->core_->offer(), [](absl::Status) {});
+  });
+}
+
+absl::StatusOr<Landing> Session::LandProbe(const wire::FrameHeader& header) {
+  if (header.payload_bytes > kProbeBytesMax || ++questions_ > kProbesMax) {
+    return Reject(absl::ResourceExhaustedError("too large or too many probes"),
+                  header.payload_bytes);
+  }
+  auto buffer = core_->pool().Take(header.payload_bytes);
+  if (!buffer.ok()) return Reject(buffer.status(), header.payload_bytes);
+  absl::Span<std::byte> destination = buffer->span();
+  return Landing{destination, [self = shared_from_this(), sequence = header.sequence,
+                               buffer = *std::move(buffer)](const absl::Status& landed) {
+                   if (!landed.ok()) return;
+                   auto connection = self->connection();
+                   if (connection == nullptr) return;
+                   wire::FrameHeader ack;
+                   ack.type = static_cast<uint8_t>(wire::FrameType::kProbeAck);
+                   ack.sequence = sequence;
+                   auto bytes = Written(ack);
+                   Message message{*bytes, {}};
+                   connection->Send(std::move(message), absl::InfiniteFuture(),
+                                    [bytes = std::move(bytes)](absl::Status) {});
+                 }};
 }
 
 absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
@@ -180,6 +226,21 @@ absl::StatusOr<Landing> Session::LandRefuse(const wire::FrameHeader& header) {
     auto refusal = wire::UnpackControl<wire::Refusal>(payload.span());
     self->Close(refusal.ok() ? wire::FromProto(*refusal) : refusal.status());
   });
+}
+
+absl::StatusOr<std::string> Session::Expose(absl::Span<const std::byte> memory) {
+  auto connection = this->connection();
+  if (connection == nullptr || connection->one_sided() == nullptr) {
+    return absl::FailedPreconditionError("the connection has no one-sided reads");
+  }
+  auto exposed = connection->one_sided()->Expose(memory);
+  if (!exposed.ok()) return exposed.status();
+  const absl::Span<const std::byte> descriptor = (*exposed)->descriptor();
+  std::string text(reinterpret_cast<const char*>(descriptor.data()), descriptor.size());
+  absl::MutexLock lock(&mutex_);
+  if (connection_ == nullptr) return absl::CancelledError("the session was closed");
+  exposed_ = *std::move(exposed);
+  return text;
 }
 
 void Session::Open(Identity identity, const wire::Welcome& welcome) {
@@ -287,12 +348,14 @@ bool Session::IsOpenFor(uint64_t worker) const {
 }
 
 void Session::OnClosed(const absl::Status&) {
+  std::shared_ptr<ExposedMemory> exposed;
   {
     absl::MutexLock lock(&mutex_);
     connection_.reset();
+    exposed = std::move(exposed_);
   }
   state_.store(State::kClosed);
-  core_->SessionClosed(id_);
+  core_->SessionClosed(id_, exposed != nullptr);
 }
 
 }  // namespace tideway

@@ -4,6 +4,7 @@
 //   from       event                          action                                    to
 //   greeting   hello, admitted                send welcome                              open
 //   greeting   hello, not admitted            send refuse                               closing
+//   greeting   discover, probe                answer                                    greeting
 //   greeting   any other frame; time-out      send refuse                               closing
 //   open       push, pull, request            hand to the core                          open
 //   open       bad frame; limit overrun       send refuse, log the reason               closing
@@ -59,6 +60,10 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   // The worker that this session speaks for; null for observers and before the handshake.
   const std::shared_ptr<Worker>& worker() const { return identity_.worker; }
 
+  // Lets the peer read `memory`, which outlives the core, until the session is closed. Returns the descriptor that it needs for
+  // it. FAILED_PRECONDITION: the connection can't. May take long.
+  absl::StatusOr<std::string> Expose(absl::Span<const std::byte> memory);
+
   void Open(Identity identity, const wire::Welcome& welcome);
 
   // The answer to a push: gives its credit back and sends the ack.
@@ -86,6 +91,9 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   enum class State { kGreeting, kOpen, kClosing, kClosed };
 
   absl::StatusOr<Landing> LandHello(const wire::FrameHeader& header);
+  // Before the hello: a client that chooses its path.
+  absl::StatusOr<Landing> LandDiscover(const wire::FrameHeader& header);
+  absl::StatusOr<Landing> LandProbe(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandPush(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandPull(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandRequest(const wire::FrameHeader& header);
@@ -108,6 +116,8 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<Connection> connection_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<ExposedMemory> exposed_ ABSL_GUARDED_BY(mutex_);  // null: nothing
+  bool greeted_ = false;                                            // the transport's thread
   std::atomic<State> state_{State::kGreeting};
   Identity identity_;  // written before state_ becomes kOpen
 
@@ -116,6 +126,7 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   std::atomic<size_t> pushes_{0};
   std::atomic<size_t> pulls_{0};
   std::atomic<size_t> requests_{0};
+  size_t questions_ = 0;  // discovers and probes; the transport's thread only
 };
 
 }  // namespace tideway

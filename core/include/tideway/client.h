@@ -45,11 +45,13 @@
 #include "tideway/layout.h"
 #include "tideway/runtime.h"
 #include "tideway/stats.h"
+#include "tideway/transport_report.h"
 
 namespace tideway {
 
 struct ClientOptions {
-  // One URI per server, in the order of the servers' indices. Their number must equal layout.servers().
+  // One URI per server, in the order of the servers' indices. Their number must equal layout.servers(). auto://host:port
+  // takes the quickest path that both ends have (transport_report.h).
   std::vector<std::string> servers = {};
   // Names the worker to people and to the servers. A restarted worker that uses the same name takes the place of its
   // former incarnation. Empty: a random name.
@@ -68,6 +70,9 @@ struct ClientOptions {
   size_t bytes_in_flight_max =
       size_t{16} << 20;  // encoded bytes un-acked per server; the server may grant less
   absl::Duration reconnect_timeout = absl::Seconds(60);
+  // Read parameters straight from the servers' memory, without their CPUs, where the transport can (RDMA, shared memory) and
+  // codec_down is identity. What can't be read is asked for; connections() says which and why.
+  bool one_sided_pull = true;
 };
 
 struct PushOptions {
@@ -95,6 +100,7 @@ struct PullReport {
   uint64_t version_max = 0;
   uint64_t bytes = 0;  // encoded
   uint64_t bytes_fp32 = 0;
+  uint32_t one_sided = 0;  // of the fragments: read from the server's memory, without its CPU
 };
 
 class Client {
@@ -153,9 +159,12 @@ class Client {
   virtual std::vector<float> residual() const = 0;
   virtual absl::Status SetResidual(std::vector<float> residual) = 0;
 
-  // The layout, and which connection each server got: transport, addresses, details.
+  // The layout, and which connection each server got: transport, addresses, details; details["pull"] is "one-sided", or
+  // "two-sided: " and why.
   virtual const Layout& layout() const = 0;
   virtual std::vector<ConnectionInfo> connections() const = 0;
+  // One per server, in the order of their indices: the path of its data, and why not another one.
+  virtual std::vector<TransportReport> transport_reports() const = 0;
 };
 
 }  // namespace tideway

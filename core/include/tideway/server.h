@@ -71,6 +71,7 @@ struct ServerEvent {
 };
 
 struct ServerOptions {
+  // auto://host:port listens with every provider that can work here, and tells clients of them on that port over TCP.
   std::vector<std::string> listen = {"tcp://127.0.0.1:0"};
   uint32_t server_index = 0;
   std::string outer_optimizer = "delayed-nesterov:lr=0.7,momentum=0.9,c=0,n=auto";
@@ -80,6 +81,9 @@ struct ServerOptions {
   absl::Duration lease = absl::Seconds(15);
   size_t credit_bytes = kCreditBytesDefault;  // granted to each worker
   size_t sessions_max = 256;
+  // Memory that clients may read without this server's CPU, where the transport can (RDMA, shared memory): six times the fp32
+  // parameters of this server, registered when the first such client comes. 0: no client may. A client that may not, asks.
+  size_t one_sided_bytes_max = kOneSidedBytesMaxDefault;
   // Where snapshots go: one folder per snapshot, and LATEST. Empty: snapshots are refused.
   std::string snapshot_dir = {};
   absl::Duration snapshot_interval = absl::ZeroDuration();  // zero: only when asked for
