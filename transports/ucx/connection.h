@@ -91,6 +91,7 @@ class UcxConnection final : public Connection,
   Inbox inbox_;
   bool started_ = false;
   bool closed_ = false;
+  bool asked_to_close_ = false;
   bool lingering_ = false;
   bool awaiting_event_ = false;
   std::optional<uint64_t> goodbye_;  // the peer sent so many messages and closes

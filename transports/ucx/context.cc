@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "transports/common/soft_roce.h"
 #include "transports/ucx/log_scope.h"
 
 namespace tideway::ucx {
@@ -26,6 +26,16 @@ absl::Status Modify(ucp_config_t* config, const char* key, const std::string& va
       absl::StrCat("UCX refuses ", key, "=", value, ": ", ucs_status_string(status)));
 }
 
+// A worker with verbs takes 75 MB by UCX's defaults, and 14 MB with these.
+void ConfigureVerbs(ucp_config_t* config) {
+  ucp_config_modify(config, "RC_RX_QUEUE_LEN", "128");
+  ucp_config_modify(config, "UD_RX_QUEUE_LEN", "128");
+  ucp_config_modify(config, "RC_TX_BUFS_GROW", "64");
+  ucp_config_modify(config, "UD_TX_BUFS_GROW", "64");
+  // Soft-RoCE hands datagrams up with a header in which UCX does not find its own address.
+  if (HasSoftRoce()) ucp_config_modify(config, "UD_ETH_DGID_CHECK", "n");
+}
+
 absl::Status Configure(ucp_config_t* config, const Settings& settings) {
   absl::Status status = Modify(config, "TLS", settings.UcxTls());
   if (status.ok() && !settings.net_devices.empty())
@@ -34,9 +44,23 @@ absl::Status Configure(ucp_config_t* config, const Settings& settings) {
   if (status.ok() && settings.SharedMemoryAllowed() && !settings.without_cma)
     status = Modify(config, "RNDV_SCHEME", "get_zcopy");
   if (!status.ok()) return status;
-  ucp_config_modify(config, "POSIX_RX_BUFS_GROW", kReceiveBuffersGrow);
-  ucp_config_modify(config, "SYSV_RX_BUFS_GROW", kReceiveBuffersGrow);
+  ucp_config_modify(config, "MM_RX_BUFS_GROW", kReceiveBuffersGrow);
+  if (HasRdmaAdapter()) ConfigureVerbs(config);
   return absl::OkStatus();
+}
+
+// The lines of what a UCX function prints.
+template <typename Print>
+std::vector<std::string> Printed(Print print) {
+  char* text = nullptr;
+  size_t bytes = 0;
+  FILE* const stream = open_memstream(&text, &bytes);
+  if (stream == nullptr) return {};
+  print(stream);
+  std::fclose(stream);
+  std::vector<std::string> lines = absl::StrSplit(absl::string_view(text, bytes), '\n');
+  std::free(text);
+  return lines;
 }
 
 // One line of ucp_ep_print_info: "#  lane[1]:  2:sysv/memory.0 md[1]  -> md[1]/sysv/sysdev[255] am am_bw#0".
@@ -52,7 +76,8 @@ std::string LaneOf(absl::string_view line) {
       if (words[i] == use) uses.push_back(use);
     }
   }
-  return absl::StrCat(name[1], uses.empty() ? "" : absl::StrCat(" (", absl::StrJoin(uses, ", "), ")"));
+  return absl::StrCat(name[1],
+                      uses.empty() ? "" : absl::StrCat(" (", absl::StrJoin(uses, ", "), ")"));
 }
 
 }  // namespace
@@ -79,12 +104,25 @@ absl::StatusOr<std::shared_ptr<Context>> Context::Create(const Settings& setting
   ucp_config_release(config);
   if (!configured.ok()) return configured;
   if (status != UCS_OK) {
-    return UcxError(absl::StrCat("UCX has none of the transports tls=", settings.UcxTls(),
-                                 settings.net_devices.empty() ? "" : " net_devices=",
-                                 settings.net_devices, " on this host (`ucx_info -d` lists what it has)"),
-                    status);
+    return UcxError(
+        absl::StrCat("UCX has none of the transports tls=", settings.UcxTls(),
+                     settings.net_devices.empty() ? "" : " net_devices=", settings.net_devices,
+                     " on this host (`ucx_info -d` lists what it has)"),
+        status);
   }
   return std::make_shared<Context>(handle);
+}
+
+std::vector<std::string> Context::Resources() const {
+  std::vector<std::string> resources;
+  // "#      resource 1  :  md 1  dev 1  flags -- tcp/eth0"
+  for (const std::string& line :
+       Printed([&](FILE* out) { ucp_context_print_info(handle_, out); })) {
+    if (!absl::StrContains(line, " resource ")) continue;
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    resources.emplace_back(words.back());
+  }
+  return resources;
 }
 
 absl::StatusOr<std::shared_ptr<Context>> ContextPool::Get(const Settings& settings,
@@ -159,19 +197,12 @@ absl::Status Worker::Connect(absl::string_view peer_address, bool peer_errors) {
 }
 
 std::string Worker::Lanes() const {
-  char* text = nullptr;
-  size_t bytes = 0;
-  FILE* const stream = open_memstream(&text, &bytes);
-  if (stream == nullptr) return "";
-  ucp_ep_print_info(endpoint_, stream);
-  std::fclose(stream);
   std::vector<std::string> lanes;
-  for (const absl::string_view line : absl::StrSplit(absl::string_view(text, bytes), '\n')) {
+  for (const std::string& line : Printed([&](FILE* out) { ucp_ep_print_info(endpoint_, out); })) {
     if (!absl::StrContains(line, "lane[")) continue;
     std::string lane = LaneOf(line);
     if (!lane.empty()) lanes.push_back(std::move(lane));
   }
-  std::free(text);
   return absl::StrJoin(lanes, ", ");
 }
 

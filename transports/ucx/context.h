@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -39,6 +40,9 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   ucp_context_h handle() const { return handle_; }
+
+  // What UCX found for it, as "tcp/eth0".
+  std::vector<std::string> Resources() const;
 
  private:
   const ucp_context_h handle_;

@@ -12,8 +12,8 @@ std::string TlsText(const std::string& tls) { return tls.empty() ? "all" : tls; 
 
 }  // namespace
 
-Handshake::Handshake(std::shared_ptr<Shared> shared, Settings settings, asio::ip::tcp::socket socket,
-                     HandshakeDone done)
+Handshake::Handshake(std::shared_ptr<Shared> shared, Settings settings,
+                     asio::ip::tcp::socket socket, HandshakeDone done)
     : shared_(std::move(shared)), done_(std::move(done)), host_(HostIdentity()) {
   link_.settings = std::move(settings);
   link_.side = std::make_shared<SideChannel>(std::move(socket));
@@ -21,7 +21,7 @@ Handshake::Handshake(std::shared_ptr<Shared> shared, Settings settings, asio::ip
 
 void Handshake::Cancel() {
   done_ = nullptr;
-  link_.side->Close();
+  if (link_.side != nullptr) link_.side->Close();
 }
 
 void Handshake::Finish(absl::Status status) {
@@ -44,8 +44,9 @@ void Handshake::Expect(FrameType type, Next next) {
       self->Finish(absl::UnavailableError(
           absl::StrCat("the peer ", self->link_.side->peer(), " refuses: ", frame->body)));
     } else if (frame->type != type) {
-      self->Finish(absl::UnavailableError(absl::StrCat(
-          "the peer ", self->link_.side->peer(), " does not keep to the ucx transport's handshake")));
+      self->Finish(
+          absl::UnavailableError(absl::StrCat("the peer ", self->link_.side->peer(),
+                                              " does not keep to the ucx transport's handshake")));
     } else {
       ((*self).*next)(frame->body);
     }
@@ -83,10 +84,11 @@ absl::Status Handshake::ConnectWorker(absl::string_view address) {
   absl::Status status = link_.worker->Connect(address, /*peer_errors=*/!link_.shared_memory);
   if (status.ok()) return status;
   const bool same_host = link_.peer.host == host_;
-  return absl::UnavailableError(absl::StrCat(
-      status.message(), " (this end has tls=", TlsText(link_.settings.tls), ", the peer tls=",
-      link_.peer.tls, same_host ? "" : ", and they run on different hosts or in different containers",
-      "); give both ends a transport that they share"));
+  return absl::UnavailableError(
+      absl::StrCat(status.message(), " (this end has tls=", TlsText(link_.settings.tls),
+                   ", the peer tls=", link_.peer.tls,
+                   same_host ? "" : ", and they run on different hosts or in different containers",
+                   "); give both ends a transport that they share"));
 }
 
 // --- client -----------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ ucs_status_t Inbox::Keep(const Arrival& arrival, size_t bytes, uint64_t attribut
         absl::StrCat("message ", sequence, " came when ", expected_, " was expected"));
     return UCS_OK;
   }
-  Kept kept = {arrival.prefix, {arrival.header.begin(), arrival.header.end()}, {}, arrival.data,
+  Kept kept = {arrival.prefix,     {arrival.header.begin(), arrival.header.end()}, {}, arrival.data,
                arrival.rendezvous, (attributes & UCP_AM_RECV_ATTR_FLAG_DATA) != 0};
   const bool held_by_ucx = kept.rendezvous || kept.ucx_keeps;
   if (!held_by_ucx) {
@@ -93,9 +93,9 @@ bool Inbox::Take(const Arrival& arrival) {
     return false;
   }
   if (landing->destination.size() != arrival.prefix.payload_bytes) {
-    status_ = absl::InternalError(absl::StrCat("the receiver gave ", landing->destination.size(),
-                                               " bytes for a payload of ",
-                                               arrival.prefix.payload_bytes));
+    status_ =
+        absl::InternalError(absl::StrCat("the receiver gave ", landing->destination.size(),
+                                         " bytes for a payload of ", arrival.prefix.payload_bytes));
     if (landing->done) std::move(landing->done)(status_);
     return false;
   }
@@ -138,8 +138,8 @@ Inbox::LandingSlot* Inbox::FreeSlot() {
 void Inbox::OnLanded(void* request, ucs_status_t status, size_t, void* slot) {
   auto& landed = *static_cast<LandingSlot*>(slot);
   ucp_request_free(request);
-  landed.inbox->Landed(landed, status == UCS_OK ? absl::OkStatus()
-                                                : UcxError("a payload did not arrive", status));
+  landed.inbox->Landed(
+      landed, status == UCS_OK ? absl::OkStatus() : UcxError("a payload did not arrive", status));
 }
 
 void Inbox::Landed(LandingSlot& slot, absl::Status status) {

@@ -70,7 +70,8 @@ class Inbox {
   static ucs_status_t OnArrival(void* inbox, const void* header, size_t header_bytes, void* data,
                                 size_t bytes, const ucp_am_recv_param_t* params);
   static void OnLanded(void* request, ucs_status_t status, size_t bytes, void* slot);
-  ucs_status_t Arrived(absl::Span<const std::byte> header, void* data, size_t bytes, uint64_t attributes);
+  ucs_status_t Arrived(absl::Span<const std::byte> header, void* data, size_t bytes,
+                       uint64_t attributes);
   ucs_status_t Keep(const Arrival& arrival, size_t bytes, uint64_t attributes);
   // True if UCX's data descriptor now belongs to a receive operation.
   bool Take(const Arrival& arrival);

@@ -55,9 +55,8 @@ absl::StatusOr<uint64_t> UcxOneSided::AddressOf(absl::Span<const std::byte> byte
     return absl::InvalidArgumentError("the memory descriptor is not one of this connection's peer");
   }
   if (offset > descriptor->bytes || size > descriptor->bytes - offset) {
-    return absl::InvalidArgumentError(absl::StrCat("a read of ", size, " bytes at ", offset,
-                                                   " goes beyond the memory's ",
-                                                   descriptor->bytes));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a read of ", size, " bytes at ", offset, " goes beyond the memory's ", descriptor->bytes));
   }
   return descriptor->address + offset;
 }
@@ -76,9 +75,9 @@ void UcxOneSided::Read(absl::Span<const std::byte> descriptor, size_t offset,
     absl::MutexLock lock(&mutex_);
     if (closed_) {
       status = absl::CancelledError("the connection is closed");
-    } else if (waiting_ >= kReadsWaitingMax) {
+    } else if (waiting_ >= kReadsInFlightMax) {
       status = absl::ResourceExhaustedError(
-          absl::StrCat(kReadsWaitingMax, " reads wait already (kReadsWaitingMax)"));
+          absl::StrCat(kReadsInFlightMax, " reads wait already (kReadsInFlightMax)"));
     } else {
       ++waiting_;
       arrived_.push_back(std::move(operation));
@@ -86,7 +85,8 @@ void UcxOneSided::Read(absl::Span<const std::byte> descriptor, size_t offset,
     }
   }
   if (status.ok()) return wake_();
-  shared_->loop->Post([done = std::move(operation.done), status]() mutable { std::move(done)(status); });
+  shared_->loop->Post(
+      [done = std::move(operation.done), status]() mutable { std::move(done)(status); });
 }
 
 void UcxOneSided::TakeArrived() {
@@ -110,7 +110,8 @@ bool UcxOneSided::Progress(const std::function<bool()>& peer_is_gone) {
     next.done_bytes += piece.size();
     if (status.ok() && next.done_bytes < next.local.size()) return true;
     // Another process may have the peer's id by now.
-    if (status.ok() && peer_is_gone()) status = absl::UnavailableError("the peer closed the connection");
+    if (status.ok() && peer_is_gone())
+      status = absl::UnavailableError("the peer closed the connection");
   }
   if (!status.ok() && begins) {
     // The connection breaks with it, and Close fails it with the others.

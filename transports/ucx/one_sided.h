@@ -21,9 +21,6 @@
 
 namespace tideway::ucx {
 
-// Reads that may wait on one connection.
-inline constexpr size_t kReadsWaitingMax = 4096;
-
 class UcxOneSided final : public OneSided {
  public:
   // `wake` makes the loop call Progress. `fail_later(done, status)` runs done on the progress thread.

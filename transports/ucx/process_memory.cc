@@ -22,8 +22,9 @@ absl::Status ReadProcess(uint32_t pid, uint64_t address, absl::Span<std::byte> l
     if (bytes < 0 && errno == EINTR) continue;
     if (bytes <= 0) {
       const int error = bytes < 0 ? errno : EFAULT;
-      return absl::UnavailableError(absl::StrCat("the kernel does not let us read the memory of process ",
-                                                 pid, ": ", std::generic_category().message(error)));
+      return absl::UnavailableError(
+          absl::StrCat("the kernel does not let us read the memory of process ", pid, ": ",
+                       std::generic_category().message(error)));
     }
     done += static_cast<size_t>(bytes);
   }

@@ -39,8 +39,9 @@ void Sender::Start(Worker& worker, SendOp& op) {
   const void* buffer = parts > 1 ? slot.parts.data() : slot.parts[0].buffer;
   if (parts == 0) buffer = nullptr;
   const size_t count = parts > 1 ? parts : op.payload_bytes;
-  void* const request = ucp_am_send_nbx(worker.endpoint(), kMessageId, slot.header.data(),
-                                        kMessagePrefixBytes + header.size(), buffer, count, &params);
+  void* const request =
+      ucp_am_send_nbx(worker.endpoint(), kMessageId, slot.header.data(),
+                      kMessagePrefixBytes + header.size(), buffer, count, &params);
   if (request == nullptr) {
     slot.out = true;
   } else if (UCS_PTR_IS_ERR(request)) {

@@ -15,12 +15,11 @@ namespace {
 // UCX's transports and its names for groups of them (its own list can't be asked for; one that this build of UCX lacks is
 // found out when a context is made).
 constexpr std::array<absl::string_view, 36> kNames = {
-    "all",       "sm",       "shm",         "mm",       "self",      "tcp",       "posix",
-    "sysv",      "cma",      "xpmem",       "knem",     "ib",        "rc",        "rc_v",
-    "rc_verbs",  "rc_x",     "rc_mlx5",     "ud",       "ud_v",      "ud_verbs",  "ud_x",
-    "ud_mlx5",   "dc",       "dc_x",        "dc_mlx5",  "cuda",      "cuda_copy", "cuda_ipc",
-    "gdr_copy",  "rocm",     "rocm_copy",   "rocm_ipc", "ze",        "ze_copy",   "ugni",
-    "ze_ipc"};
+    "all",     "sm",      "shm",       "mm",       "self",     "tcp",     "posix",     "sysv",
+    "cma",     "xpmem",   "knem",      "ib",       "rc",       "rc_v",    "rc_verbs",  "rc_x",
+    "rc_mlx5", "ud",      "ud_v",      "ud_verbs", "ud_x",     "ud_mlx5", "dc",        "dc_x",
+    "dc_mlx5", "cuda",    "cuda_copy", "cuda_ipc", "gdr_copy", "rocm",    "rocm_copy", "rocm_ipc",
+    "ze",      "ze_copy", "ugni",      "ze_ipc"};
 
 bool IsSharedMemory(absl::string_view name) {
   return name == "all" || name == "sm" || name == "shm" || name == "mm" || name == "posix" ||
@@ -37,9 +36,9 @@ std::string OneOf(const Uri& uri, const char* key, SpecReader& reader) {
 absl::Status CheckTls(absl::string_view tls) {
   for (const std::string& name : SplitTls(tls)) {
     if (!IsUcxTransport(name)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("'", name, "' in tls=", tls, " is no transport of UCX; it has ",
-                       absl::StrJoin(kNames, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat("'", name, "' in tls=", tls,
+                                                     " is no transport of UCX; it has ",
+                                                     absl::StrJoin(kNames, ", ")));
     }
   }
   return absl::OkStatus();

@@ -10,6 +10,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -51,7 +52,7 @@ class SideChannel : public std::enable_shared_from_this<SideChannel> {
   void Deliver(absl::StatusOr<Frame> frame);
   absl::Status Broken(const asio::error_code& error) const;
 
-  asio::ip::tcp::socket socket_;
+  std::optional<asio::ip::tcp::socket> socket_;  // none: closed
   std::string local_;
   std::string peer_;
   OnFrame on_frame_;

@@ -69,7 +69,8 @@ class Taker {
 };
 
 absl::Status Damaged(absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("a damaged ", what, " of Tideway's ucx transport"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("a damaged ", what, " of Tideway's ucx transport"));
 }
 
 uint64_t FrameChecksum(FrameType type, absl::string_view body) {
@@ -98,9 +99,9 @@ absl::StatusOr<FramePrefix> DecodeFramePrefix(absl::Span<const std::byte> bytes)
   }
   const auto version = taker.Take<uint16_t>();
   if (version != kVersion) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the peer speaks version ", version, " of the ucx transport's protocol, this end ",
-                     kVersion, "; run the same release on both ends"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the peer speaks version ", version, " of the ucx transport's protocol, this end ",
+        kVersion, "; run the same release on both ends"));
   }
   FramePrefix prefix;
   const auto type = taker.Take<uint8_t>();
@@ -239,7 +240,8 @@ absl::StatusOr<MemoryDescriptor> DecodeMemoryDescriptor(absl::Span<const std::by
   descriptor.bytes = taker.Take<uint64_t>();
   descriptor.remote_key = taker.Text(key_bytes);
   if (!taker.at_end() || (kind != 1 && kind != 2)) return Damaged("memory descriptor");
-  if (descriptor.address + descriptor.bytes < descriptor.address) return Damaged("memory descriptor");
+  if (descriptor.address + descriptor.bytes < descriptor.address)
+    return Damaged("memory descriptor");
   return descriptor;
 }
 
