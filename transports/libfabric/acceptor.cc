@@ -198,7 +198,8 @@ absl::Status Acceptor::Admit(Guest* guest, const Greeting& hello) {
   welcome.connection = setup.id;
   loop_->Unwatch(guest->watch, descriptor);
   setup.side = std::move(guest->descriptor);
-  absl::StatusOr<std::shared_ptr<OfiConnection>> connection = OfiConnection::Create(std::move(setup));
+  absl::StatusOr<std::shared_ptr<OfiConnection>> connection =
+      OfiConnection::Create(std::move(setup));
   if (!connection.ok()) return connection.status();
   Drop(guest);
   std::shared_ptr<Receiver> receiver = accept_ ? accept_(*connection) : nullptr;

@@ -46,11 +46,12 @@ OfiConnection::OfiConnection(Setup setup)
   info_.peer = std::move(setup.peer.text);
   info_.details["provider"] = domain_->provider().scheme;
   info_.details["device"] = domain_->device()->info()->domain_attr->name;
-  info_.details["payloads"] = absl::StrCat("up to ", frame_bytes_,
-                                           " bytes in a frame, beyond that read from the sender");
+  info_.details["payloads"] =
+      absl::StrCat("up to ", frame_bytes_, " bytes in a frame, beyond that read from the sender");
   info_.details["one_sided"] =
       setup.one_sided.empty() ? "reads by the adapter or the kernel" : setup.one_sided;
-  if (setup.one_sided.empty()) one_sided_.emplace(this, domain_->device(), domain_->id(), setup.peer.device);
+  if (setup.one_sided.empty())
+    one_sided_.emplace(this, domain_->device(), domain_->id(), setup.peer.device);
   SetConnectionOptions(side_.descriptor());
 }
 
@@ -226,9 +227,9 @@ absl::Status OfiConnection::HandleFrame(const Frame& frame) {
 
 absl::Status OfiConnection::HandleMessage(const Frame& frame) {
   if (frame.sequence != received_ || received_ - finished_ >= kWindowMessages) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("message ", frame.sequence, " came where ", received_, " was due, with ",
-                     received_ - finished_, " unfinished"));
+    return absl::InvalidArgumentError(absl::StrCat("message ", frame.sequence, " came where ",
+                                                   received_, " was due, with ",
+                                                   received_ - finished_, " unfinished"));
   }
   ++received_;
   // The peer has closed and waits to have its memory back.
@@ -261,8 +262,8 @@ void OfiConnection::OnRead(void* transfer, size_t bytes, const absl::Status& sta
   auto* read = static_cast<Transfer*>(transfer);
   if (!status.ok()) {
     transfers_.OnFailedChunk();
-    CloseOnLoop(absl::UnavailableError(absl::StrCat("reading from ", info_.peer, " failed: ",
-                                                    status.message())));
+    CloseOnLoop(absl::UnavailableError(
+        absl::StrCat("reading from ", info_.peer, " failed: ", status.message())));
   } else if (transfers_.OnChunk(read, bytes) && !ending_) {
     FinishRead(read);
   }
@@ -285,16 +286,15 @@ void OfiConnection::FinishRead(Transfer* transfer) {
 
 void OfiConnection::ReadRemote(RemotePart part, absl::Span<std::byte> local, absl::Time deadline,
                                Done done) {
-  loop_->Post([self = shared_from_this(), part, local, deadline,
-               done = std::move(done)]() mutable {
+  loop_->Post([self = shared_from_this(), part, local, deadline, done = std::move(done)]() mutable {
     // Asked for before Close was called: then it fails with Close's reason, like all that is under way.
     if (self->ending_) {
       std::move(done)(self->reason_);
       return;
     }
     if (self->transfers_.active() >= kOneSidedReadsMax) {
-      std::move(done)(absl::ResourceExhaustedError(absl::StrCat(
-          "too many reads are under way; the limit is ", kOneSidedReadsMax)));
+      std::move(done)(absl::ResourceExhaustedError(
+          absl::StrCat("too many reads are under way; the limit is ", kOneSidedReadsMax)));
       return;
     }
     Transfer* transfer = self->transfers_.New();

@@ -119,8 +119,8 @@ class OfiConnection final : public Connection,
   std::shared_ptr<Receiver> receiver_;
   Outbox outbox_;
   Transfers transfers_;
-  RingQueue<SendOp> arriving_;       // reused by TakeSends
-  RingQueue<uint32_t> read_notes_;   // payloads that were read, not yet told
+  RingQueue<SendOp> arriving_;      // reused by TakeSends
+  RingQueue<uint32_t> read_notes_;  // payloads that were read, not yet told
   uint32_t received_ = 0;
   uint32_t finished_ = 0;
   uint32_t finished_told_ = 0;

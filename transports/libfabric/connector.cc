@@ -36,9 +36,10 @@ absl::Time Connector::OnTime(absl::Time now) {
   if (now < deadline_) return deadline_;
   // Whoever took the connection and says nothing is no server of ours.
   Finish(connected_ && deadline_ != absl::InfinitePast()
-             ? absl::UnavailableError(absl::StrCat(
-                   uri_.ToString(), " took the connection and did not answer by the deadline; does "
-                                    "a server with this scheme listen there?"))
+             ? absl::UnavailableError(
+                   absl::StrCat(uri_.ToString(),
+                                " took the connection and did not answer by the deadline; does "
+                                "a server with this scheme listen there?"))
              : absl::DeadlineExceededError(
                    absl::StrCat("no connection with ", uri_.ToString(), " by the deadline")));
   return absl::InfiniteFuture();
@@ -116,8 +117,8 @@ absl::Status Connector::Greet() {
   hello.connection = id_;
   hello.text = local_;
   const std::string bytes = EncodeGreeting(hello);
-  const absl::StatusOr<size_t> written = WriteSome(
-      socket_.get(), {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()});
+  const absl::StatusOr<size_t> written =
+      WriteSome(socket_.get(), {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()});
   if (!written.ok()) return written.status();
   if (*written != bytes.size()) return absl::UnavailableError("the greeting was cut");
   return absl::OkStatus();
@@ -144,8 +145,7 @@ void Connector::OnGreeting() {
   } else if (greeting->kind == GreetingKind::kRefusal) {
     Fail(absl::UnavailableError(greeting->text));
   } else if (greeting->kind != GreetingKind::kWelcome || in.size() != *wanted ||
-             greeting->scheme != provider_.scheme ||
-             greeting->frame_bytes < kRemoteFrameBytesMax) {
+             greeting->scheme != provider_.scheme || greeting->frame_bytes < kRemoteFrameBytesMax) {
     Fail(absl::UnavailableError("its greeting is not that of a server"));
   } else {
     OnWelcome(*std::move(greeting));

@@ -221,9 +221,8 @@ Outcome Domain::Read(Role role, fi_addr_t peer, absl::Span<std::byte> local, voi
   operation.user = user;
   operation.transfer = transfer;
   operation.bytes = local.size();
-  const int64_t error =
-      fi_read(ends_[Index(role)].endpoint.get(), local.data(), local.size(), descriptor, peer,
-              address, key, &operation.context);
+  const int64_t error = fi_read(ends_[Index(role)].endpoint.get(), local.data(), local.size(),
+                                descriptor, peer, address, key, &operation.context);
   if (error == -FI_EAGAIN) return Outcome::kLater;
   if (error != 0) return Outcome::kBroken;
   free_reads_.pop_back();
@@ -292,13 +291,11 @@ void Domain::OnErrors() {
   fi_cq_err_entry entry = {};
   while (fi_cq_readerr(queue_.get(), &entry, 0) == 1) {
     std::array<char, 128> text = {};
-    const char* said = fi_cq_strerror(queue_.get(), entry.prov_errno, entry.err_data, text.data(),
-                                      text.size());
-    const absl::Status status = absl::UnavailableError(
-        absl::StrCat(provider().scheme, ": ", fi_strerror(entry.err), " (",
-                     said == nullptr ? "" : said, ")"));
-    if (entry.op_context != nullptr)
-      OnFailure(*static_cast<Operation*>(entry.op_context), status);
+    const char* said =
+        fi_cq_strerror(queue_.get(), entry.prov_errno, entry.err_data, text.data(), text.size());
+    const absl::Status status = absl::UnavailableError(absl::StrCat(
+        provider().scheme, ": ", fi_strerror(entry.err), " (", said == nullptr ? "" : said, ")"));
+    if (entry.op_context != nullptr) OnFailure(*static_cast<Operation*>(entry.op_context), status);
     entry = {};
   }
 }

@@ -89,8 +89,8 @@ class Domain final : public Pollable {
     fi_context2 context = {};
     Kind kind = Kind::kReceive;
     size_t slot = 0;
-    Role role = Role::kActive;  // kReceive
-    uint64_t user_id = 0;       // kSend
+    Role role = Role::kActive;   // kReceive
+    uint64_t user_id = 0;        // kSend
     FabricUser* user = nullptr;  // kRead
     void* transfer = nullptr;
     size_t bytes = 0;

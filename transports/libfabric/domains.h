@@ -23,7 +23,8 @@ class Domains {
   explicit Domains(Loop* loop) : loop_(loop) {}
 
   // UNAVAILABLE: libfabric can't use this provider at this address.
-  absl::StatusOr<std::shared_ptr<Domain>> Get(const Provider& provider, const std::string& local_ip);
+  absl::StatusOr<std::shared_ptr<Domain>> Get(const Provider& provider,
+                                              const std::string& local_ip);
 
  private:
   Loop* const loop_;

@@ -23,9 +23,8 @@ absl::Status DecodeParts(const std::byte* in, Frame& frame) {
     total += part.bytes;
   }
   if (total != frame.payload_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("the parts of a payload have ", total,
-                                                   " bytes, and the payload ",
-                                                   frame.payload_bytes));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the parts of a payload have ", total, " bytes, and the payload ", frame.payload_bytes));
   }
   return absl::OkStatus();
 }
@@ -40,7 +39,7 @@ absl::Status CheckSizes(const Frame& frame, size_t header_bytes, size_t frame_by
         "a payload has ", frame.payload_bytes, " bytes; the limit is ", kMessagePayloadBytesMax));
   }
   const bool remote = frame.type == FrameType::kRemote;
-  const size_t behind = remote ? frame.part_count * kRemotePartBytes
+  const size_t behind = remote                             ? frame.part_count * kRemotePartBytes
                         : frame.type == FrameType::kInline ? frame.payload_bytes
                                                            : 0;
   if (remote ? frame.part_count == 0 || frame.part_count > kGatherPartsMax
@@ -49,9 +48,8 @@ absl::Status CheckSizes(const Frame& frame, size_t header_bytes, size_t frame_by
         absl::StrCat("a frame names ", frame.part_count, " parts of a payload"));
   }
   if (kFrameHeaderBytes + header_bytes + behind != frame_bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a frame has ", frame_bytes, " bytes, and says ",
-                     kFrameHeaderBytes + header_bytes + behind));
+    return absl::InvalidArgumentError(absl::StrCat("a frame has ", frame_bytes, " bytes, and says ",
+                                                   kFrameHeaderBytes + header_bytes + behind));
   }
   return absl::OkStatus();
 }
@@ -104,8 +102,8 @@ absl::Status DecodeFrame(absl::Span<const std::byte> in, Frame& frame) {
   const std::byte* at = in.data();
   const uint8_t type = Get<uint8_t>(at + 4);
   if (type < 1 || type > 4 || Get<uint32_t>(at + 28) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("a frame has the unknown type ", type,
-                                                   " or reserved bytes that are not 0"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("a frame has the unknown type ", type, " or reserved bytes that are not 0"));
   }
   frame.type = static_cast<FrameType>(type);
   frame.part_count = Get<uint8_t>(at + 5);
@@ -118,12 +116,13 @@ absl::Status DecodeFrame(absl::Span<const std::byte> in, Frame& frame) {
   if (!status.ok()) return status;
   const bool message = frame.type == FrameType::kInline || frame.type == FrameType::kRemote;
   if (message ? header_bytes + frame.payload_bytes == 0 : header_bytes + frame.payload_bytes != 0) {
-    return absl::InvalidArgumentError(
-        message ? "a message has neither header nor payload" : "a note has a header or payload");
+    return absl::InvalidArgumentError(message ? "a message has neither header nor payload"
+                                              : "a note has a header or payload");
   }
   frame.header = in.subspan(kFrameHeaderBytes, header_bytes);
   frame.payload = {};
-  if (frame.type == FrameType::kInline) frame.payload = in.subspan(kFrameHeaderBytes + header_bytes);
+  if (frame.type == FrameType::kInline)
+    frame.payload = in.subspan(kFrameHeaderBytes + header_bytes);
   if (frame.type == FrameType::kRemote)
     return DecodeParts(at + kFrameHeaderBytes + header_bytes, frame);
   return absl::OkStatus();

@@ -25,10 +25,10 @@ struct Greeting {
   uint64_t device = 0;          // where its sender's exposed memory is registered
   uint64_t cookie_address = 0;  // ofi+shm: 8 bytes in its sender's memory, and what they hold
   uint64_t cookie = 0;
-  uint32_t frame_bytes = 0;     // of its sender's receive buffers
-  std::string scheme;           // of its sender's provider
-  std::string fabric_address;   // of its sender's endpoint, as libfabric has it
-  std::string text;             // its sender's address, for people; of a refusal: the reason
+  uint32_t frame_bytes = 0;    // of its sender's receive buffers
+  std::string scheme;          // of its sender's provider
+  std::string fabric_address;  // of its sender's endpoint, as libfabric has it
+  std::string text;            // its sender's address, for people; of a refusal: the reason
 };
 
 // Texts over their limit are cut.

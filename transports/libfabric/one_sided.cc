@@ -50,8 +50,8 @@ absl::StatusOr<ExposedRange> DecodeDescriptor(absl::Span<const std::byte> in) {
   if (in.size() != kDescriptorBytes || Get<uint32_t>(in.data()) != kMagic ||
       Get<uint32_t>(in.data() + 4) != kDescriptorBytes ||
       Get<uint64_t>(in.data() + kHashedBytes) != XXH3_64bits(in.data(), kHashedBytes)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a memory descriptor of ", in.size(), " bytes is damaged, or not one of libfabric's"));
+    return absl::InvalidArgumentError(absl::StrCat("a memory descriptor of ", in.size(),
+                                                   " bytes is damaged, or not one of libfabric's"));
   }
   ExposedRange range;
   range.device = Get<uint64_t>(in.data() + 8);
@@ -85,11 +85,10 @@ void OfiOneSided::Read(absl::Span<const std::byte> descriptor, size_t offset,
     status = absl::InvalidArgumentError(
         "a memory descriptor is of another peer, or of another adapter of this one");
   }
-  if (status.ok() &&
-      (offset > range->part.bytes || local.size() > range->part.bytes - offset)) {
-    status = absl::InvalidArgumentError(
-        absl::StrCat("a read of ", local.size(), " bytes at ", offset, " goes beyond the memory of ",
-                     range->part.bytes, " bytes"));
+  if (status.ok() && (offset > range->part.bytes || local.size() > range->part.bytes - offset)) {
+    status = absl::InvalidArgumentError(absl::StrCat("a read of ", local.size(), " bytes at ",
+                                                     offset, " goes beyond the memory of ",
+                                                     range->part.bytes, " bytes"));
   }
   if (status.ok() && connection_->closing())
     status = absl::CancelledError("the connection is closed");

@@ -49,8 +49,8 @@ void Outbox::Sent() {
 
 absl::Status Outbox::OnFinished(uint32_t finished) {
   if (finished - peer_finished_ > sent_ - peer_finished_) {
-    return absl::InvalidArgumentError(absl::StrCat("the peer is done with ", finished,
-                                                   " messages, and got only ", sent_));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the peer is done with ", finished, " messages, and got only ", sent_));
   }
   peer_finished_ = finished;
   return absl::OkStatus();

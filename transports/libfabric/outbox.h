@@ -33,7 +33,9 @@ class Outbox {
   // called again if the frame could not be sent. REQUIRES: CanSend().
   absl::Status Prepare(Device& device, size_t frame_bytes, Frame& frame);
   // Of the message that was prepared.
-  absl::Span<const absl::Span<const std::byte>> payload_parts() { return waiting_.front().message.payload; }
+  absl::Span<const absl::Span<const std::byte>> payload_parts() {
+    return waiting_.front().message.payload;
+  }
   // The frame is out.
   void Sent();
 

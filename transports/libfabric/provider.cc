@@ -80,9 +80,8 @@ absl::StatusOr<InfoPtr> GetInfo(const Provider& provider, const std::string& loc
   if (hints == nullptr) return absl::ResourceExhaustedError("no memory for libfabric's hints");
   const bool bound = !provider.same_host && !local_ip.empty();
   fi_info* found = nullptr;
-  const int error =
-      fi_getinfo(FI_VERSION(1, 17), bound ? local_ip.c_str() : nullptr, nullptr,
-                 bound ? FI_SOURCE | FI_NUMERICHOST : 0, hints.get(), &found);
+  const int error = fi_getinfo(FI_VERSION(1, 17), bound ? local_ip.c_str() : nullptr, nullptr,
+                               bound ? FI_SOURCE | FI_NUMERICHOST : 0, hints.get(), &found);
   if (error == 0) return InfoPtr(found);
   return absl::UnavailableError(
       absl::StrCat(provider.scheme, bound ? " can't use the address " : " can't be used here",
@@ -103,7 +102,8 @@ absl::StatusOr<const Provider*> ChooseProvider(absl::string_view scheme) {
   }
   if (known) return absl::UnavailableError(absl::StrCat(reason.message(), "; ", Usable()));
   return absl::InvalidArgumentError(absl::StrCat(
-      "'", scheme, "' is no scheme of libfabric; it has ofi, ofi+verbs, ofi+efa, ofi+shm, ofi+net, ofi+tcp"));
+      "'", scheme,
+      "' is no scheme of libfabric; it has ofi, ofi+verbs, ofi+efa, ofi+shm, ofi+net, ofi+tcp"));
 }
 
 absl::StatusOr<Params> ParseParams(const Uri& uri) {

@@ -70,18 +70,16 @@ absl::Status CheckIsThisHost(const Uri& uri, SocketAddress address) {
   }
   const Descriptor probe = NewSocket(address.storage.ss_family);
   if (bind(probe.get(), Generic(address), address.bytes) == 0) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat(uri.host, " is not this host, and ofi+shm reaches no other (", ErrorText(errno),
-                   "); use ofi+net or ofi+tcp"));
+  return absl::UnavailableError(absl::StrCat(uri.host,
+                                             " is not this host, and ofi+shm reaches no other (",
+                                             ErrorText(errno), "); use ofi+net or ofi+tcp"));
 }
 
 int BindAndListen(const Descriptor& descriptor, const SocketAddress& address) {
   if (!descriptor.valid()) return errno;
-  if (address.storage.ss_family != AF_UNIX)
-    SetInt(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address.storage.ss_family != AF_UNIX) SetInt(descriptor.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   // [::] takes IPv4 too, whatever the system's default is.
-  if (address.storage.ss_family == AF_INET6)
-    SetInt(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  if (address.storage.ss_family == AF_INET6) SetInt(descriptor.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (bind(descriptor.get(), Generic(address), address.bytes) != 0) return errno;
   return listen(descriptor.get(), kBacklog) == 0 ? 0 : errno;
 }
@@ -91,8 +89,10 @@ absl::StatusOr<ListeningSocket> ListenLocally(const Uri& uri, uint64_t first_por
   int error = EADDRINUSE;
   const uint64_t tries = *uri.port == 0 ? kFreePorts : 1;
   for (uint64_t i = 0; i < tries && error == EADDRINUSE; ++i) {
-    listening.port = *uri.port != 0 ? *uri.port
-                                    : static_cast<uint16_t>(kFirstFreePort + (first_port % kFreePorts + i) % kFreePorts);
+    listening.port =
+        *uri.port != 0
+            ? *uri.port
+            : static_cast<uint16_t>(kFirstFreePort + (first_port % kFreePorts + i) % kFreePorts);
     listening.descriptor = NewSocket(AF_UNIX);
     error = BindAndListen(listening.descriptor, LocalName(listening.port));
   }

@@ -25,9 +25,8 @@ Transfer* Transfers::New() {
 absl::Status Transfers::Begin(Transfer* transfer) {
   active_.push_back(transfer);
   if (domain_->device()->registers_local()) {
-    absl::StatusOr<Registration> local =
-        Registration::Create(*domain_->device(), transfer->destination.data(),
-                             transfer->destination.size(), FI_READ);
+    absl::StatusOr<Registration> local = Registration::Create(
+        *domain_->device(), transfer->destination.data(), transfer->destination.size(), FI_READ);
     if (!local.ok()) return local.status();
     transfer->local = *std::move(local);
   }

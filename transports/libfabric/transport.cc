@@ -21,8 +21,8 @@ absl::StatusOr<const Provider*> CheckAddress(const Uri& uri, bool zero_port_allo
   if (uri.scheme != "ofi" && uri.scheme.rfind("ofi+", 0) != 0)
     return absl::InvalidArgumentError(absl::StrCat(uri.ToString(), " is no ofi:// address"));
   if (!uri.port.has_value() || (*uri.port == 0 && !zero_port_allowed)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        uri.ToString(), " needs a port, for example ", uri.scheme, "://", uri.host, ":5000"));
+    return absl::InvalidArgumentError(absl::StrCat(uri.ToString(), " needs a port, for example ",
+                                                   uri.scheme, "://", uri.host, ":5000"));
   }
   absl::StatusOr<Params> parsed = ParseParams(uri);
   if (!parsed.ok()) return parsed.status();
