@@ -35,7 +35,8 @@ void Sender::Start(Worker& worker, SendOp& op) {
       UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_DATATYPE;
   params.cb.send = &OnOut;
   params.user_data = &slot;
-  params.datatype = parts > 1 ? UCP_DATATYPE_IOV : ucp_dt_make_contig(1);
+  params.datatype = ucp_dt_make_contig(1);
+  if (parts > 1) params.datatype = UCP_DATATYPE_IOV;
   const void* buffer = parts > 1 ? slot.parts.data() : slot.parts[0].buffer;
   if (parts == 0) buffer = nullptr;
   const size_t count = parts > 1 ? parts : op.payload_bytes;
