@@ -104,8 +104,12 @@ void Connector::OnConnected() {
 }
 
 void Connector::OnShaken(absl::StatusOr<Link> link) {
-  absl::StatusOr<std::shared_ptr<UcxConnection>> connection = link.status();
-  if (link.ok()) connection = UcxConnection::Create(shared_, *std::move(link));
+  if (!link.ok()) {
+    Finish(link.status());
+    return;
+  }
+  absl::StatusOr<std::shared_ptr<UcxConnection>> connection =
+      UcxConnection::Create(shared_, *std::move(link));
   if (!connection.ok()) {
     Finish(connection.status());
     return;

@@ -116,8 +116,8 @@ void Handshake::ClientGotOffer(const std::string& body) {
     link_.cma_missing = "the peer can't read this process's memory";
   absl::Status status = MakeWorker();
   if (status.ok()) status = ConnectWorker(offer->worker_address);
-  absl::StatusOr<std::string> address = status;
-  if (status.ok()) address = link_.worker->Address();
+  const absl::StatusOr<std::string> address =
+      status.ok() ? link_.worker->Address() : absl::StatusOr<std::string>(status);
   if (!address.ok()) {
     link_.side->Write(FrameType::kRefused, address.status().message().substr(0, 512));
     return Finish(address.status());
@@ -153,13 +153,13 @@ void Handshake::ServerGotProbed(const std::string& body) {
   offer.shared_memory = link_.shared_memory;
   offer.cma = link_.cma_missing.empty();
   const absl::Status status = MakeWorker();
-  absl::StatusOr<std::string> address = status;
-  if (status.ok()) address = link_.worker->Address();
+  const absl::StatusOr<std::string> address =
+      status.ok() ? link_.worker->Address() : absl::StatusOr<std::string>(status);
   if (!address.ok()) {
     link_.side->Write(FrameType::kRefused, address.status().message().substr(0, 512));
     return Finish(address.status());
   }
-  offer.worker_address = *std::move(address);
+  offer.worker_address = *address;
   link_.side->Write(FrameType::kOffer, Encode(offer));
   Expect(FrameType::kAnswer, &Handshake::ServerGotAnswer);
 }
