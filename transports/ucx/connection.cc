@@ -13,6 +13,8 @@ namespace {
 constexpr absl::Duration kGoodbyePatience = absl::Seconds(2);
 // What a dead peer can have left in our queues.
 constexpr int kDrainTurnsMax = 1000;
+// Copies by the kernel that are under way when the worker goes. They need nothing of the peer, so they end.
+constexpr int kFetchTurnsMax = 1 << 17;
 
 ConnectionInfo Describe(const Link& link) {
   ConnectionInfo info;
@@ -308,6 +310,10 @@ void UcxConnection::DropWorker() {
   side_->Close();
   if (event_.has_value()) event_->release();  // the descriptor is UCX's
   event_.reset();
+  inbox_.Abandon();
+  // UCX aborts the process if a worker is destroyed with such a copy unfinished.
+  const bool copies = one_sided_ != nullptr;
+  for (int i = 0; copies && i < kFetchTurnsMax && inbox_.fetching(); ++i) worker_->Progress();
   inbox_.ReleaseKept();
   worker_.reset();
 }

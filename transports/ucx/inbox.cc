@@ -143,6 +143,10 @@ void Inbox::OnLanded(void* request, ucs_status_t status, size_t, void* slot) {
 }
 
 void Inbox::Landed(LandingSlot& slot, absl::Status status) {
+  if (abandoned_) {
+    --fetching_;
+    return;
+  }
   // The peer may have gone on to use its memory for something else once it had closed; but not before.
   if (status.ok() && reads_peer_ && side_->PeerIsGone()) {
     status = absl::UnavailableError(
@@ -153,6 +157,11 @@ void Inbox::Landed(LandingSlot& slot, absl::Status status) {
   slot.used = false;
   Done done = std::exchange(slot.done, nullptr);
   if (done) std::move(done)(std::move(status));
+}
+
+void Inbox::Abandon() {
+  receiver_ = nullptr;
+  if (!std::exchange(abandoned_, true)) fetching_ = landings_;
 }
 
 void Inbox::ReleaseKept() {

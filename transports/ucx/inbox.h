@@ -41,6 +41,9 @@ class Inbox {
   void PeerIsDead() { peer_is_dead_ = true; }
   // Drops all that comes from now on.
   void Mute() { receiver_ = nullptr; }
+  // Before the worker goes: what is being fetched may end, but its landings wait for Fail.
+  void Abandon();
+  bool fetching() const { return fetching_ > 0; }  // REQUIRES: abandoned
   // Gives back what is kept for UCX. REQUIRES: the worker is still there.
   void ReleaseKept();
   // Fails the landings. REQUIRES: the worker is gone.
@@ -89,6 +92,8 @@ class Inbox {
   bool peer_is_dead_ = false;
   uint64_t expected_ = 0;
   size_t landings_ = 0;
+  bool abandoned_ = false;
+  size_t fetching_ = 0;  // once abandoned: the landings that UCX still has in hand
   std::map<uint64_t, Kept> kept_;
   std::vector<std::unique_ptr<LandingSlot>> slots_;
   absl::Status status_;
