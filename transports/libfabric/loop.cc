@@ -26,6 +26,8 @@ constexpr int kSleepPartOfIdle = 8;
 // The longest wait while a provider has something under way.
 constexpr absl::Duration kBusyWait = absl::Milliseconds(10);
 constexpr absl::Duration kIdleWait = absl::Seconds(1);
+constexpr int kFalseAlarmsMax = 16;
+constexpr uint64_t kQueueWatch = UINT64_MAX;  // an event of a provider's queue: no socket of ours
 
 }  // namespace
 
@@ -113,7 +115,13 @@ void Loop::Unwatch(uint64_t watch, int descriptor) {
 }
 
 void Loop::AddPollable(std::shared_ptr<Pollable> pollable) {
-  if (pollable->wait_descriptor() >= 0) Watch(pollable->wait_descriptor(), EPOLLIN, nullptr);
+  ListenToQueues(true);
+  if (pollable->wait_descriptor() >= 0) {
+    epoll_event event = {};
+    event.events = EPOLLIN;
+    event.data.u64 = kQueueWatch;
+    (void)epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pollable->wait_descriptor(), &event);
+  }
   pollables_.push_back(std::move(pollable));
 }
 
@@ -176,6 +184,8 @@ void Loop::Turn() {
   if (now >= next_time_) RunTimes(now);
   if (worked) {
     last_work_ = now;
+    false_alarms_ = 0;
+    ListenToQueues(true);
   } else if (now - last_work_ < absl::Microseconds(spin_us())) {
     std::this_thread::yield();
   } else {
@@ -214,7 +224,7 @@ bool Loop::PollSockets() {
       continue;
     }
     const auto found = watches_.find(watch);  // a callback before may have taken it away
-    if (found == watches_.end() || found->second == nullptr) continue;
+    if (found == watches_.end()) continue;
     found->second->OnReady(events[static_cast<size_t>(i)].events);
     worked = true;
   }
@@ -231,7 +241,7 @@ void Loop::RunTimes(absl::Time now) {
 absl::Duration Loop::LongestWait(absl::Time now) const {
   absl::Duration wait = std::min(next_time_ - now, kIdleWait);
   for (const auto& pollable : pollables_) {
-    if (pollable->wait_descriptor() < 0) {
+    if (pollable->wait_descriptor() < 0 || !listens_to_queues_) {
       wait = std::min(
           wait, std::clamp((now - last_work_) / kSleepPartOfIdle, kShortestSleep, kLongestSleep));
     } else if (pollable->busy()) {
@@ -239,6 +249,21 @@ absl::Duration Loop::LongestWait(absl::Time now) const {
     }
   }
   return std::max(wait, absl::ZeroDuration());
+}
+
+void Loop::CountFalseAlarm() {
+  if (++false_alarms_ > kFalseAlarmsMax) ListenToQueues(false);
+}
+
+void Loop::ListenToQueues(bool listen) {
+  if (std::exchange(listens_to_queues_, listen) == listen) return;
+  for (const auto& pollable : pollables_) {
+    if (pollable->wait_descriptor() < 0) continue;
+    epoll_event event = {};
+    event.events = listen ? uint32_t{EPOLLIN} : 0;
+    event.data.u64 = kQueueWatch;
+    (void)epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, pollable->wait_descriptor(), &event);
+  }
 }
 
 void Loop::Block(absl::Time now) {
@@ -252,13 +277,17 @@ void Loop::Block(absl::Time now) {
   if (may_wait) {
     const timespec wait = absl::ToTimespec(LongestWait(now));
     pollfd descriptor = {epoll_.get(), POLLIN, 0};
-    (void)ppoll(&descriptor, 1, &wait, nullptr);
+    if (ppoll(&descriptor, 1, &wait, nullptr) > 0)
+      CountFalseAlarm();  // until work shows that it was none
   }
   {
     absl::MutexLock lock(&mutex_);
     asleep_ = false;
   }
-  if (PollSockets()) last_work_ = Now();
+  if (PollSockets()) {
+    last_work_ = Now();
+    false_alarms_ = 0;
+  }
 }
 
 }  // namespace tideway::libfabric

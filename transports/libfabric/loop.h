@@ -3,7 +3,9 @@
 // It drives the providers (manual progress: nothing moves unless somebody asks their completion queues), watches the sockets
 // beside them, runs posted tasks and keeps deadlines. It polls for a short while (spin) after it last had something to do.
 // Then it blocks: in the kernel, on sockets and on those completion queues that have a descriptor to wait for; or, where a
-// provider has none, for a short time that grows while nothing happens.
+// provider has none, for a short time that grows while nothing happens. Some descriptors stay readable although their queue has
+// nothing (the net provider's of libfabric 1.17, after a read): after some such false alarms in a row they are not listened to
+// until something happens, and their queues are asked like those without one.
 //
 // Post may be called from any thread. Once the loop has ended, what is posted runs on the executor instead, so that a
 // completion is never lost. All else belongs to the loop's thread.
@@ -112,6 +114,8 @@ class Loop {
   bool PollSockets();
   void RunTimes(absl::Time now);
   void Block(absl::Time now);
+  void CountFalseAlarm();
+  void ListenToQueues(bool listen);
   absl::Duration LongestWait(absl::Time now) const;
   void CloseAll();
   void AbandonAll();
@@ -140,6 +144,8 @@ class Loop {
   uint64_t next_watch_ = 1;
   absl::flat_hash_map<uint64_t, Watcher*> watches_;
   std::vector<std::shared_ptr<Pollable>> pollables_;
+  bool listens_to_queues_ = true;
+  int false_alarms_ = 0;  // in a row
   absl::Time last_work_ = absl::InfinitePast();
   uint64_t turns_ = 0;
 
