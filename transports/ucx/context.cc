@@ -1,10 +1,7 @@
 #include "transports/ucx/context.h"
 
-#include <ucm/api/ucm.h>
-
 #include <cstdio>
 #include <cstdlib>
-#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -27,22 +24,6 @@ absl::Status Modify(ucp_config_t* config, const char* key, const std::string& va
   if (status == UCS_OK) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("UCX refuses ", key, "=", value, ": ", ucs_status_string(status)));
-}
-
-// UCX patches the process's memory functions so that its cache of registrations hears of freed memory. Only adapters register
-// memory; without one the patches do nothing but surprise the embedder (and crash ThreadSanitizer's). They are made when the first
-// context is, and for the whole process.
-void LeaveMemoryFunctionsAlone() {
-  if (HasRdmaAdapter()) return;
-  static std::once_flag once;
-  std::call_once(once, [] {
-    ucm_global_config_t options = ucm_global_opts;
-    options.enable_events = 0;
-    options.mmap_hook_mode = UCM_MMAP_HOOK_NONE;
-    options.enable_malloc_hooks = 0;
-    options.enable_malloc_reloc = 0;
-    ucm_set_global_opts(&options);
-  });
 }
 
 // A worker with verbs takes 75 MB by UCX's defaults, and 14 MB with these.
@@ -108,7 +89,6 @@ absl::Status UcxError(absl::string_view what, ucs_status_t status) {
 absl::StatusOr<std::shared_ptr<Context>> Context::Create(const Settings& settings,
                                                          const LogSink& log) {
   const LogScope ucx_speaks_to(&log);
-  LeaveMemoryFunctionsAlone();
   ucp_config_t* config = nullptr;
   ucs_status_t status = ucp_config_read(nullptr, nullptr, &config);
   if (status != UCS_OK) return UcxError("UCX's configuration can't be read", status);
