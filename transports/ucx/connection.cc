@@ -15,6 +15,8 @@ constexpr absl::Duration kGoodbyePatience = absl::Seconds(2);
 constexpr int kDrainTurnsMax = 1000;
 // Copies by the kernel that are under way when the worker goes. They need nothing of the peer, so they end.
 constexpr int kFetchTurnsMax = 1 << 17;
+// A copy that failed (the peer gave its memory back) is reported before its last piece has left UCX's queue.
+constexpr int kQuietTurns = 64;
 
 ConnectionInfo Describe(const Link& link) {
   ConnectionInfo info;
@@ -303,6 +305,14 @@ void UcxConnection::EndGoodbye() {
   loop_->LingerEnds();
 }
 
+// UCX aborts the process if a worker is destroyed with a copy by the kernel unfinished.
+void UcxConnection::FinishCopies() {
+  if (!inbox_.fetching()) return;
+  int quiet = 0;
+  for (int i = 0; i < kFetchTurnsMax && quiet < kQuietTurns; ++i)
+    quiet = worker_->Progress() || inbox_.fetching() ? 0 : quiet + 1;
+}
+
 void UcxConnection::DropWorker() {
   loop_->Deactivate(this);
   goodbye_timer_.reset();
@@ -311,9 +321,7 @@ void UcxConnection::DropWorker() {
   if (event_.has_value()) event_->release();  // the descriptor is UCX's
   event_.reset();
   inbox_.Abandon();
-  // UCX aborts the process if a worker is destroyed with such a copy unfinished.
-  const bool copies = one_sided_ != nullptr;
-  for (int i = 0; copies && i < kFetchTurnsMax && inbox_.fetching(); ++i) worker_->Progress();
+  if (one_sided_ != nullptr) FinishCopies();
   inbox_.ReleaseKept();
   worker_.reset();
 }

@@ -70,6 +70,7 @@ class UcxConnection final : public Connection,
   void CloseForBadPeer(const absl::Status& status);
   bool BeginGoodbye(const absl::Status& reason);
   void EndGoodbye();
+  void FinishCopies();
   void DropWorker();
 
   const std::shared_ptr<Shared> shared_;
