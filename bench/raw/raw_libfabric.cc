@@ -45,9 +45,10 @@ Info FindProvider(const std::string& provider) {
   hints->fabric_attr->prov_name = strdup(provider.c_str());
   const bool shared_memory = provider == "shm";
   fi_info* found = nullptr;
-  Check(fi_getinfo(FI_VERSION(1, 17), shared_memory ? nullptr : "127.0.0.1",
-                   shared_memory ? nullptr : "0", FI_SOURCE, hints.get(), &found),
-        "provider " + provider);
+  Check(
+      fi_getinfo(FI_VERSION(1, 17), shared_memory ? nullptr : "127.0.0.1",
+                 shared_memory ? nullptr : "0", shared_memory ? 0 : FI_SOURCE, hints.get(), &found),
+      "provider " + provider);
   return Info(found);
 }
 

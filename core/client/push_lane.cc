@@ -6,12 +6,17 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/client/finite.h"
+#include "core/wire/payload_scan.h"
 
 namespace tideway {
 namespace {
 
 // With the codec at once: one being encoded and one that waits for it.
 constexpr size_t kEncodingMax = 2;
+
+// Encoding so few values takes less than a hop to another thread.
+constexpr size_t kElementsAtOnce = 4096;
 
 }  // namespace
 
@@ -60,25 +65,55 @@ void PushLane::Pump() {
 }
 
 void PushLane::Encode(Part part) {
-  shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
-    absl::Status status;
-    absl::StatusOr<Buffer> buffer = shared_->pool.Take(part.credit_bytes);
-    if (buffer.ok()) {
-      const auto bytes = residual_.Encode(*shared_->config.codec_up, part.fragment, DeltaOf(part),
-                                          shared_->config.options.residual_decay, buffer->span());
-      status = bytes.status();
-      if (bytes.ok()) {
-        buffer->Truncate(*bytes);
-        part.header.payload_hash = wire::HashPayload(buffer->span());
-        part.frame = std::make_shared<Buffer>(*std::move(buffer));
-      }
-    } else {
-      status = buffer.status();
-    }
-    shared_->tasks.OnState([this, part = std::move(part), status = std::move(status)]() mutable {
+  const bool at_once = DeltaOf(part).size() <= kElementsAtOnce;
+  auto encode = [this, part = std::move(part)]() mutable {
+    absl::Status status = EncodeHere(part);
+    shared_->tasks.OnStateNow([this, part = std::move(part), status = std::move(status)]() mutable {
       OnEncoded(std::move(part), status);
     });
-  });
+  };
+  if (at_once) {
+    shared_->tasks.OnNow(codec_strand_, std::move(encode));
+  } else {
+    shared_->tasks.On(codec_strand_, std::move(encode));
+  }
+}
+
+absl::Status PushLane::EncodeHere(Part& part) {
+  const bool as_it_is = shared_->config.codec_up->info().wire_id == kIdentityWireId;
+  return as_it_is && residual_.EmptyFor(part.fragment) ? Lend(part) : EncodeInBuffer(part);
+}
+
+absl::Status PushLane::Lend(Part& part) {
+  const auto payload = BytesOf(DeltaOf(part));
+  if (part.job->hashes.empty()) {
+    const wire::PayloadScan scan = wire::ScanFloats(payload);
+    if (!scan.finite) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the delta has a NaN or an infinity in fragment ", part.fragment,
+                       ", although the push was made with known_finite; look through the delta or "
+                       "leave that to Push"));
+    }
+    part.header.payload_hash = scan.hash;
+  } else {
+    part.header.payload_hash = part.job->hashes[part.fragment];
+  }
+  absl::StatusOr<Buffer> header = shared_->pool.Take(0);
+  if (!header.ok()) return header.status();
+  part.frame = std::make_shared<PushFrame>(*std::move(header), payload);
+  return absl::OkStatus();
+}
+
+absl::Status PushLane::EncodeInBuffer(Part& part) {
+  absl::StatusOr<Buffer> buffer = shared_->pool.Take(part.credit_bytes);
+  if (!buffer.ok()) return buffer.status();
+  const auto bytes = residual_.Encode(*shared_->config.codec_up, part.fragment, DeltaOf(part),
+                                      shared_->config.options.residual_decay, buffer->span());
+  if (!bytes.ok()) return bytes.status();
+  buffer->Truncate(*bytes);
+  part.header.payload_hash = wire::HashPayload(buffer->span());
+  part.frame = std::make_shared<PushFrame>(*std::move(buffer));
+  return absl::OkStatus();
 }
 
 void PushLane::OnEncoded(Part part, const absl::Status& status) {
@@ -88,7 +123,7 @@ void PushLane::OnEncoded(Part part, const absl::Status& status) {
     Release(part);
     // A sum of delta and residual that overflows must not spoil the residual as well.
     if (absl::IsInvalidArgument(status)) {
-      Settle(part);
+      Settle(std::move(part));
     } else {
       ReturnDelta(std::move(part));
     }
@@ -97,8 +132,8 @@ void PushLane::OnEncoded(Part part, const absl::Status& status) {
     Release(part);
     ReturnEncoded(std::move(part));
   } else {
-    credit_bytes_used_ -= part.credit_bytes - part.frame->size();
-    part.credit_bytes = part.frame->size();
+    credit_bytes_used_ -= part.credit_bytes - part.frame->payload().size();
+    part.credit_bytes = part.frame->payload().size();
     if (sender_->ready()) {
       SendFirst(std::move(part));
     } else {
@@ -118,7 +153,7 @@ void PushLane::SendFirst(Part part) {
       static_cast<uint32_t>(shared_->config.layout.fragments()[part.fragment].elements);
   header.inner_steps = part.job->inner_steps;
   header.codec = shared_->config.codec_up->info().wire_id;
-  header.payload_bytes = static_cast<uint32_t>(part.frame->size());
+  header.payload_bytes = static_cast<uint32_t>(part.frame->payload().size());
   Part& kept = sent_[header.sequence] = std::move(part);
   SendAgain(kept);
 }
@@ -127,8 +162,18 @@ void PushLane::SendAgain(Part& part) {
   // Nobody reads the headroom now: the connection that had this frame has been closed and has let go of it.
   part.header.session = sender_->session();
   part.header.floor = sent_.begin()->first;  // all below it are acknowledged
-  wire::WriteHeader(part.header, part.frame->headroom(wire::kFrameHeaderBytes));
-  sender_->SendFrame(part.frame);
+  const std::shared_ptr<PushFrame> frame = part.frame;
+  wire::WriteHeader(part.header, frame->buffer.headroom(wire::kFrameHeaderBytes));
+  const std::shared_ptr<Buffer> buffer(frame, &frame->buffer);
+  if (!frame->lent()) {
+    sender_->SendFrame(buffer);
+    return;
+  }
+  frame->HandOver();
+  sender_->SendFrame(buffer, frame->payload(), [this, frame] {
+    if (!frame->LetGo()) return;
+    shared_->tasks.OnStateNow([this, frame] { OnLetGo(frame.get()); });
+  });
 }
 
 void PushLane::OnReady(size_t credit_bytes, size_t pushes_max) {
@@ -164,7 +209,7 @@ absl::Status PushLane::OnAck(const wire::FrameHeader& ack) {
   if (verdict == wire::Verdict::kRejected && shared_->config.options.keep_rejected) {
     ReturnEncoded(std::move(part));
   } else {
-    Settle(part);
+    Settle(std::move(part));
   }
   Pump();
   return absl::OkStatus();
@@ -182,7 +227,7 @@ void PushLane::Count(const Part& part, const wire::FrameHeader& ack) {
   report.applied += applied ? 1 : 0;
   report.buffered += verdict == wire::Verdict::kBuffered ? 1 : 0;
   report.rejected += verdict == wire::Verdict::kRejected ? 1 : 0;
-  report.bytes += part.frame->size();
+  report.bytes += part.frame->payload().size();
   report.bytes_fp32 += uint64_t{part.header.elements} * sizeof(float);
   const uint64_t raised = part.header.base_version + (applied ? 1 : 0);
   if (ack.fragment_version > raised) {
@@ -196,14 +241,29 @@ void PushLane::Release(Part& part) {
   --parts_under_way_;
 }
 
-void PushLane::Settle(const Part& part) {
-  if (part.job != nullptr) part.job->Settle();
+void PushLane::Settle(Part part) {
+  if (part.job == nullptr) return;
+  if (part.frame == nullptr || !part.frame->lent() || part.frame->TakeBack()) {
+    part.job->Settle();
+  } else {
+    leaving_.push_back(std::move(part));
+  }
+}
+
+void PushLane::OnLetGo(const PushFrame* frame) {
+  const auto it = std::find_if(leaving_.begin(), leaving_.end(),
+                               [frame](const Part& part) { return part.frame.get() == frame; });
+  assert(it != leaving_.end());
+  const Part part = std::move(*it);
+  leaving_.erase(it);
+  part.job->Settle();
 }
 
 void PushLane::ReturnDelta(Part part) {
   shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
     residual_.Add(part.fragment, DeltaOf(part));
-    shared_->tasks.OnState([part = std::move(part)] { Settle(part); });
+    shared_->tasks.OnStateNow(
+        [this, part = std::move(part)]() mutable { Settle(std::move(part)); });
   });
 }
 
@@ -211,10 +271,11 @@ void PushLane::ReturnEncoded(Part part) {
   shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
     // Our own encoding of our own floats: it decodes.
     const absl::Status status =
-        residual_.AddEncoded(*shared_->config.codec_up, part.fragment, part.frame->span());
+        residual_.AddEncoded(*shared_->config.codec_up, part.fragment, part.frame->payload());
     assert(status.ok());
     (void)status;
-    shared_->tasks.OnState([part = std::move(part)] { Settle(part); });
+    shared_->tasks.OnStateNow(
+        [this, part = std::move(part)]() mutable { Settle(std::move(part)); });
   });
 }
 
@@ -233,10 +294,30 @@ void PushLane::Withdraw(const PushJob* job) {
     Release(part);
     ReturnEncoded(std::move(part));
   }
-  for (auto& [sequence, part] : sent_) {
-    if (mine(part)) std::exchange(part.job, nullptr)->Settle();
+  for (auto it = sent_.begin(); it != sent_.end();) {
+    const auto at = it++;
+    if (!mine(at->second)) continue;
+    Part given_up = at->second;
+    if (!GoOnAlone(at->second)) {
+      Release(at->second);
+      sent_.erase(at);
+    }
+    Settle(std::move(given_up));
   }
+  const bool stuck = std::any_of(leaving_.begin(), leaving_.end(), mine);
+  if (stuck) sender_->Break(absl::CancelledError("a push gave up while it was leaving"));
   Pump();
+}
+
+bool PushLane::GoOnAlone(Part& part) {
+  part.job = nullptr;
+  if (!part.frame->lent()) return true;
+  const auto payload = part.frame->payload();
+  absl::StatusOr<Buffer> copy = shared_->pool.Take(payload.size());
+  if (!copy.ok()) return false;
+  std::copy(payload.begin(), payload.end(), copy->data());
+  part.frame = std::make_shared<PushFrame>(*std::move(copy));
+  return true;
 }
 
 void PushLane::FailAll(const absl::Status& status) {
@@ -253,7 +334,7 @@ void PushLane::FailAll(const absl::Status& status) {
   for (auto& [sequence, part] : std::exchange(sent_, {})) {
     if (part.job != nullptr) part.job->Fail(status);
     Release(part);
-    Settle(part);
+    Settle(std::move(part));
   }
 }
 
