@@ -38,7 +38,8 @@ struct Settings {
         fragment_bytes(options.Number("fragment", tideway::kFragmentBytesDefault)),
         threads(static_cast<int>(options.Number("threads", 0))),
         workers(options.Number("workers", 100)),
-        codec(options.Text("codec", "identity")) {}
+        codec(options.Text("codec", "identity")),
+        known_finite(options.Choice("finite", {"known", "check"}) == "known") {}
 
   std::string uri;
   bool push;
@@ -47,6 +48,7 @@ struct Settings {
   int threads;
   size_t workers;
   std::string codec;
+  bool known_finite;
 };
 
 void Check(const absl::Status& status) {
@@ -118,7 +120,8 @@ void RunWorker(const Settings& settings) {
     const absl::Time deadline = runtime.executor().Now() + kOperationTimeout;
     if (settings.push) {
       const auto report = Get(tideway::AwaitResult<tideway::PushReport>([&](auto done) {
-        client->Push(vector.span(), {.inner_steps = 1}, deadline, std::move(done));
+        client->Push(vector.span(), {.inner_steps = 1, .known_finite = settings.known_finite},
+                     deadline, std::move(done));
       }));
       if (report.applied != report.fragments) throw std::runtime_error("not all was applied");
     } else {
@@ -154,7 +157,7 @@ void RunIdle(const Settings& settings) {
 int main(int argc, char** argv) {
   return bench::Main([&] {
     const bench::Options options(
-        argc, argv, {"uri", "form", "bytes", "fragment", "threads", "workers", "codec"});
+        argc, argv, {"uri", "form", "bytes", "fragment", "threads", "workers", "codec", "finite"});
     const bench::Settings settings(options);
     if (options.role() == "server") {
       bench::RunServer(settings);

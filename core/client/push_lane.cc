@@ -15,6 +15,10 @@ namespace {
 // With the codec at once: one being encoded and one that waits for it.
 constexpr size_t kEncodingMax = 2;
 
+// With the transport: enough to keep it busy while the next part is encoded, and little enough that what was encoded is still in
+// a cache when the transport reads it.
+constexpr size_t kBytesLeavingMax = size_t{2} << 20;
+
 // Encoding so few values takes less than a hop to another thread.
 constexpr size_t kElementsAtOnce = 4096;
 
@@ -45,6 +49,7 @@ void PushLane::Add(std::shared_ptr<PushJob> job, uint32_t fragment) {
 bool PushLane::HasRoomFor(size_t bytes) const {
   if (credit_bytes_max_ == 0 || encoding_ >= kEncodingMax) return false;
   if (parts_under_way_ == 0) return true;  // a credit below one fragment still lets one through
+  if (bytes_leaving_ >= kBytesLeavingMax) return false;
   return parts_under_way_ < parts_max_ && credit_bytes_used_ + bytes <= credit_bytes_max_;
 }
 
@@ -132,8 +137,8 @@ void PushLane::OnEncoded(Part part, const absl::Status& status) {
     Release(part);
     ReturnEncoded(std::move(part));
   } else {
-    credit_bytes_used_ -= part.credit_bytes - part.frame->payload().size();
-    part.credit_bytes = part.frame->payload().size();
+    credit_bytes_used_ -= part.credit_bytes - part.frame->payload.size();
+    part.credit_bytes = part.frame->payload.size();
     if (sender_->ready()) {
       SendFirst(std::move(part));
     } else {
@@ -153,7 +158,7 @@ void PushLane::SendFirst(Part part) {
       static_cast<uint32_t>(shared_->config.layout.fragments()[part.fragment].elements);
   header.inner_steps = part.job->inner_steps;
   header.codec = shared_->config.codec_up->info().wire_id;
-  header.payload_bytes = static_cast<uint32_t>(part.frame->payload().size());
+  header.payload_bytes = static_cast<uint32_t>(part.frame->payload.size());
   Part& kept = sent_[header.sequence] = std::move(part);
   SendAgain(kept);
 }
@@ -165,14 +170,10 @@ void PushLane::SendAgain(Part& part) {
   const std::shared_ptr<PushFrame> frame = part.frame;
   wire::WriteHeader(part.header, frame->buffer.headroom(wire::kFrameHeaderBytes));
   const std::shared_ptr<Buffer> buffer(frame, &frame->buffer);
-  if (!frame->lent()) {
-    sender_->SendFrame(buffer);
-    return;
-  }
-  frame->HandOver();
-  sender_->SendFrame(buffer, frame->payload(), [this, frame] {
-    if (!frame->LetGo()) return;
-    shared_->tasks.OnStateNow([this, frame] { OnLetGo(frame.get()); });
+  frame->with_transport = true;
+  bytes_leaving_ += frame->payload.size();
+  sender_->SendFrame(buffer, frame->payload, [this, frame] {
+    shared_->tasks.OnStateNow([this, frame] { OnLetGo(*frame); });
   });
 }
 
@@ -227,7 +228,7 @@ void PushLane::Count(const Part& part, const wire::FrameHeader& ack) {
   report.applied += applied ? 1 : 0;
   report.buffered += verdict == wire::Verdict::kBuffered ? 1 : 0;
   report.rejected += verdict == wire::Verdict::kRejected ? 1 : 0;
-  report.bytes += part.frame->payload().size();
+  report.bytes += part.frame->payload.size();
   report.bytes_fp32 += uint64_t{part.header.elements} * sizeof(float);
   const uint64_t raised = part.header.base_version + (applied ? 1 : 0);
   if (ack.fragment_version > raised) {
@@ -243,20 +244,24 @@ void PushLane::Release(Part& part) {
 
 void PushLane::Settle(Part part) {
   if (part.job == nullptr) return;
-  if (part.frame == nullptr || !part.frame->lent() || part.frame->TakeBack()) {
-    part.job->Settle();
-  } else {
+  if (part.frame != nullptr && part.frame->lent && part.frame->with_transport) {
     leaving_.push_back(std::move(part));
+  } else {
+    part.job->Settle();
   }
 }
 
-void PushLane::OnLetGo(const PushFrame* frame) {
+void PushLane::OnLetGo(PushFrame& frame) {
+  frame.with_transport = false;
+  bytes_leaving_ -= frame.payload.size();
   const auto it = std::find_if(leaving_.begin(), leaving_.end(),
-                               [frame](const Part& part) { return part.frame.get() == frame; });
-  assert(it != leaving_.end());
-  const Part part = std::move(*it);
-  leaving_.erase(it);
-  part.job->Settle();
+                               [&frame](const Part& part) { return part.frame.get() == &frame; });
+  if (it != leaving_.end()) {
+    const Part part = std::move(*it);
+    leaving_.erase(it);
+    part.job->Settle();
+  }
+  Pump();
 }
 
 void PushLane::ReturnDelta(Part part) {
@@ -271,7 +276,7 @@ void PushLane::ReturnEncoded(Part part) {
   shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
     // Our own encoding of our own floats: it decodes.
     const absl::Status status =
-        residual_.AddEncoded(*shared_->config.codec_up, part.fragment, part.frame->payload());
+        residual_.AddEncoded(*shared_->config.codec_up, part.fragment, part.frame->payload);
     assert(status.ok());
     (void)status;
     shared_->tasks.OnStateNow(
@@ -311,8 +316,8 @@ void PushLane::Withdraw(const PushJob* job) {
 
 bool PushLane::GoOnAlone(Part& part) {
   part.job = nullptr;
-  if (!part.frame->lent()) return true;
-  const auto payload = part.frame->payload();
+  if (!part.frame->lent) return true;
+  const auto payload = part.frame->payload;
   absl::StatusOr<Buffer> copy = shared_->pool.Take(payload.size());
   if (!copy.ok()) return false;
   std::copy(payload.begin(), payload.end(), copy->data());

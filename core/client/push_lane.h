@@ -11,7 +11,8 @@
 // memory, and the part settles when it has let go of that.
 //
 // What was sent keeps its bytes and its sequence: after a reconnect it goes out again as it was, in order. At most two parts
-// are with the codec at once, so that the next one is encoded while this one leaves.
+// are with the codec at once, and not much more than kBytesLeavingMax with the transport, so that the next one is encoded while this
+// one leaves.
 //
 // Residual: applied and buffered leave it as encoding left it; rejected adds back what was encoded; a part that is withdrawn
 // before it was sent adds back its delta. A part that was already sent when its push gave up (deadline) can't be withdrawn:
@@ -87,7 +88,8 @@ class PushLane {
   void ReturnEncoded(Part part);
   // With the job, once the transport has let go of what was lent.
   void Settle(Part part);
-  void OnLetGo(const PushFrame* frame);
+  // The transport has let go of a frame.
+  void OnLetGo(PushFrame& frame);
   // The push gave up: the part goes on with bytes of its own, if there is memory for them. False if there is none.
   bool GoOnAlone(Part& part);
 
@@ -104,6 +106,8 @@ class PushLane {
   std::map<uint64_t, Part> sent_;  // by sequence
   uint64_t last_sequence_ = 0;
   std::vector<Part> leaving_;  // settled but for what the transport still reads
+
+  size_t bytes_leaving_ = 0;  // with the transport
 
   size_t credit_bytes_max_ = 0;  // 0: never ready yet
   size_t parts_max_ = 0;
