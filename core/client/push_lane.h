@@ -70,9 +70,12 @@ class PushLane {
     wire::FrameHeader header;
   };
 
-  void Pump();
+  // `at_once`: on a thread that may look through a fragment itself.
+  void Pump(bool at_once = false);
   bool HasRoomFor(size_t bytes) const;
-  void Encode(Part part);
+  void Encode(Part part, bool at_once);
+  // The encoding is what stands in the delta.
+  bool AsItIs(const Part& part) const;
   // On the codec strand.
   absl::Status EncodeHere(Part& part);
   absl::Status Lend(Part& part);

@@ -11,6 +11,7 @@ namespace tideway {
 namespace {
 
 constexpr uint32_t kElementsAtOnce = 4096;
+constexpr uint32_t kElementsAlone = uint32_t{1} << 19;  // about 200 us
 
 // Payloads under way, decode scratch and control messages of all sessions together.
 size_t PoolBytesMax(const ServerOptions& options) {
@@ -236,8 +237,10 @@ void ServerCore::HandlePush(std::shared_ptr<Session> session, const wire::FrameH
                 payload = std::move(payload)] {
     if (!self->stopped_) self->ApplyPush(slot, session, header, payload);
   };
-  // This is the transport's thread. Stepping so little holds it up for less than a hop to another one takes.
-  if (header.elements <= kElementsAtOnce) {
+  // This is the transport's thread. While nothing else arrives, it has nothing better to do than to step, with the payload still
+  // in its cache; and stepping few elements always takes less than a hop to another thread.
+  const bool alone = pushes_arriving_.fetch_sub(1) == 1;
+  if (header.elements <= kElementsAtOnce || (alone && header.elements <= kElementsAlone)) {
     slot.strand.Dispatch(std::move(apply));
   } else {
     slot.strand.Post(std::move(apply));
