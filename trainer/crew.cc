@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "trainer/exit_status.h"
 #include "trainer/file_io.h"
+#include "trainer/make_runtime.h"
 #include "trainer/plan.h"
 
 namespace tideway::trainer {
@@ -51,10 +52,11 @@ std::vector<std::string> Crew::CommonArguments(const std::string& role) const {
 }
 
 absl::StatusOr<std::vector<std::string>> Crew::StartServers() {
+  const absl::StatusOr<std::string> listen = LocalListenAddress(settings_.transport);
+  if (!listen.ok()) return listen.status();
   for (int index = 0; index < settings_.servers; ++index) {
     std::vector<std::string> arguments = CommonArguments("server");
-    arguments.insert(arguments.end(), {"--server-index", absl::StrCat(index), "--listen",
-                                       absl::StrCat(settings_.transport, "://127.0.0.1:0")});
+    arguments.insert(arguments.end(), {"--server-index", absl::StrCat(index), "--listen", *listen});
     if (settings_.continued) arguments.push_back("--continued");
     const std::string name = absl::StrCat("server-", index);
     auto process = ChildProcess::Start(name, arguments, LogPath(settings_, name));

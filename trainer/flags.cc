@@ -5,6 +5,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -60,7 +61,8 @@ void AddRunFlags(CLI::App* app, Settings* s, Extras* extras) {
   app->add_option("--resume", s->resume, "go on with the run of this folder")->group(group);
   app->add_option("--run", s->run_file, "take all settings from a run.json; flags win over it")
       ->group(group);
-  app->add_option("--transport", s->transport, "URI scheme of a local run")
+  app->add_option("--transport", s->transport,
+                  "of a local run: auto, or a name that `tideway transports` lists")
       ->capture_default_str()
       ->group(group);
   app->add_option("--slow", s->slow, "how many times slower each worker is, e.g. 1,3")
@@ -184,6 +186,19 @@ void AddRoleFlags(CLI::App* app, Settings* s) {
       ->group(group);
 }
 
+// Addresses are separated by commas and may hold some: a piece without a scheme belongs to the one before.
+std::vector<std::string> WholeAddresses(const std::vector<std::string>& pieces) {
+  std::vector<std::string> addresses;
+  for (const std::string& piece : pieces) {
+    if (addresses.empty() || absl::StrContains(piece, "://")) {
+      addresses.push_back(piece);
+    } else {
+      absl::StrAppend(&addresses.back(), ",", piece);
+    }
+  }
+  return addresses;
+}
+
 // The value of --name VALUE or --name=VALUE, where it stands.
 std::string FindValue(const std::vector<std::string>& arguments, const std::string& flag) {
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -268,6 +283,8 @@ absl::StatusOr<ParsedFlags> ParseFlags(const std::vector<std::string>& arguments
       settings.residual_decay = app["--residual-decay"]->as<double>();
     }
   }
+  settings.connect = WholeAddresses(settings.connect);
+  settings.listen = WholeAddresses(settings.listen);
   if (extras.no_dylu) settings.dylu = false;
   if (extras.no_grace) settings.grace = false;
   if (settings.role == "worker" && app.count("--servers") == 0 && settings.run_file.empty()) {

@@ -31,21 +31,23 @@ absl::Status Because(const char* flag, const absl::Status& status) {
 }
 
 // A local run's processes must be able to reach each other.
-absl::Status CheckTransport(const std::string& scheme) {
+absl::Status CheckTransport(const std::string& name) {
+  const absl::StatusOr<std::string> address = LocalListenAddress(name);
+  if (!address.ok()) return Because("transport", address.status());
   const TransportRegistry transports = BuiltinTransports();
-  const auto entry = transports.FindScheme(scheme);
-  if (!entry.ok()) return Because("transport", entry.status());
-  const TransportInfo info = (*entry)->probe();
-  if (!info.viable) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--transport ", scheme, " can't be used: ", info.unavailable_reason, "."));
-  }
-  if (info.crosses_processes) return absl::OkStatus();
+  const auto entry = transports.FindScheme(Uri::Parse(*address)->scheme);
+  if (!entry.ok() || (*entry)->probe().crosses_processes) return absl::OkStatus();  // or auto
   return absl::InvalidArgumentError(absl::StrCat(
-      "--transport ", scheme, " stays inside one process, and a run has several; use tcp."));
+      "--transport ", name, " stays inside one process, and a run has several; use tcp or auto."));
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> LocalListenAddress(const std::string& transport) {
+  const absl::StatusOr<Uri> uri = BuiltinTransports().AddressFor(transport, "127.0.0.1");
+  if (!uri.ok()) return uri.status();
+  return uri->ToString();
+}
 
 RuntimeOptions MakeRuntimeOptions(int threads, bool verbose) {
   auto logger = std::make_shared<spdlog::logger>("tideway",

@@ -57,6 +57,8 @@ Json WorkerJson(const WorkerStats& w) {
           {"bytes_up_fp32", w.bytes_up_fp32},
           {"bytes_down", w.bytes_down},
           {"bytes_down_fp32", w.bytes_down_fp32},
+          {"transport", w.transport},
+          {"transport_switches", w.transport_switches},
           {"shard", w.shard},
           {"inner_steps", w.inner_steps}};
 }
@@ -108,6 +110,10 @@ RunFigures MakeFigures(const RunRecord& record) {
     f.bytes_up_fp32 += w.bytes_up_fp32;
     f.bytes_down += w.bytes_down;
     f.bytes_down_fp32 += w.bytes_down_fp32;
+    f.transports.emplace_back(
+        w.name, w.transport_switches == 0
+                    ? w.transport
+                    : absl::StrCat(w.transport, " (changed ", w.transport_switches, " times)"));
     f.utilisation.emplace_back(
         w.name, Ratio(w.status.busy_seconds, w.status.busy_seconds + w.status.waiting_seconds));
   }
@@ -160,6 +166,9 @@ std::vector<std::pair<std::string, std::string>> FigureRows(const RunRecord& rec
       absl::StrFormat("mean %.2f, max %d", f.staleness_mean, f.staleness_max));
   for (const auto& [name, share] : f.utilisation) {
     row(absl::StrCat("Utilisation of ", name), Fixed(100.0 * share, 1) + " %");
+  }
+  for (const auto& [name, transport] : f.transports) {
+    row(absl::StrCat("Transport of ", name), transport);
   }
   row("Bytes up", absl::StrFormat("%s, %s x less than fp32, %s x less than bf16",
                                   Bytes(static_cast<double>(f.bytes_up)), Fixed(f.ratio_up_fp32, 2),

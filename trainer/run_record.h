@@ -71,7 +71,8 @@ struct RunFigures {
   // When the held-out loss first fell below the order-2 byte model's; negative: never.
   double seconds_to_order2 = -1;
   uint64_t steps_to_order2 = 0;
-  std::vector<std::pair<std::string, double>> utilisation;  // busy share of each worker's time
+  std::vector<std::pair<std::string, std::string>> transports;  // of each worker's data
+  std::vector<std::pair<std::string, double>> utilisation;      // busy share of each worker's time
 };
 
 RunFigures MakeFigures(const RunRecord& record);

@@ -56,7 +56,7 @@ struct Settings {
   std::string merge = "rebase";  // rebase | alpha
   int64_t fragment_bytes = 1 << 20;
 
-  std::string transport = "tcp";  // scheme, for local runs
+  std::string transport = "tcp";  // of a local run: a scheme, a provider or auto
   std::vector<double> slow;       // how many times slower each worker is; missing ones: 1
   int threads = 1;                // of LibTorch, per worker
   int eval_batches = 4;           // of 64 windows, while training

@@ -101,6 +101,9 @@ class ClientImpl final : public Client {
   }
   const Layout& layout() const override { return core_->layout(); }
   std::vector<ConnectionInfo> connections() const override { return core_->connections(); }
+  std::vector<TransportReport> transport_reports() const override {
+    return core_->transport_reports();
+  }
 
  private:
   // The task keeps the core alive, so it may name it by pointer.

@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/client/path_table.h"
 #include "tideway/limits.h"
+#include "tideway/transport_report.h"
 
 namespace tideway {
 namespace {
@@ -42,7 +44,11 @@ absl::StatusOr<std::vector<Uri>> ParseServers(const Runtime& runtime,
   for (const std::string& text : servers) {
     absl::StatusOr<Uri> uri = Uri::Parse(text);
     if (!uri.ok()) return uri.status();
-    if (auto entry = runtime.transports().FindScheme(uri->scheme); !entry.ok()) {
+    if (uri->scheme == kAutoScheme) {
+      if (absl::Status s = CheckAutoAddress(*uri); !s.ok()) {
+        return Invalid(absl::StrCat("'", text, "': ", s.message()));
+      }
+    } else if (auto entry = runtime.transports().FindScheme(uri->scheme); !entry.ok()) {
       return Invalid(absl::StrCat("'", text, "': ", entry.status().message()));
     }
     uris.push_back(*std::move(uri));

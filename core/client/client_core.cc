@@ -360,6 +360,12 @@ absl::Status ClientCore::SetResidual(const std::vector<float>& residual) {
   return absl::OkStatus();
 }
 
+std::vector<TransportReport> ClientCore::transport_reports() const {
+  std::vector<TransportReport> all;
+  for (const auto& link : links_) all.push_back(link->report());
+  return all;
+}
+
 std::vector<ConnectionInfo> ClientCore::connections() const {
   std::vector<ConnectionInfo> all;
   for (const auto& link : links_) all.push_back(link->info());

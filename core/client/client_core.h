@@ -1,6 +1,6 @@
 // ClientCore: the client's state: its connections, the pushes and pulls under way, what it knows of versions.
 //
-// Threads: every method but `connections`, `residual` and `SetResidual` runs on the state strand, posted there by the Client's
+// Threads: every method but `connections`, `transport_reports`, `residual` and `SetResidual` runs on the state strand, posted there by the Client's
 // methods. Callbacks handed in are the user's: they are called as completions.
 //
 // Lifetime: shared by the Client's handle and every task, timer and connection; destroyed after the last of them.
@@ -57,6 +57,7 @@ class ClientCore {
   std::vector<float> residual() const;
   absl::Status SetResidual(const std::vector<float>& residual);
   std::vector<ConnectionInfo> connections() const;
+  std::vector<TransportReport> transport_reports() const;
 
  private:
   enum class Phase { kNew, kJoining, kJoined, kClosed };

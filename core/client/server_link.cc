@@ -58,7 +58,14 @@ ServerLink::ServerLink(ClientShared* shared, uint32_t index, Events events)
       events_(std::move(events)),
       pushes_(shared, this, index),
       pulls_(shared, this),
-      requests_(shared, this) {}
+      requests_(shared, this),
+      selector_(shared->config.servers[index].scheme == kAutoScheme
+                    ? std::make_unique<PathSelector>(shared, shared->config.servers[index])
+                    : nullptr) {
+  absl::MutexLock lock(&mutex_);
+  report_.server = name();
+  report_.asked = shared->config.servers[index].ToString();
+}
 
 std::string ServerLink::name() const {
   return absl::StrCat("server ", index_, " (", shared_->config.servers[index_].ToString(), ")");
@@ -66,7 +73,12 @@ std::string ServerLink::name() const {
 
 ConnectionInfo ServerLink::info() const {
   absl::MutexLock lock(&mutex_);
-  return info_;
+  return report_.connection;
+}
+
+TransportReport ServerLink::report() const {
+  absl::MutexLock lock(&mutex_);
+  return report_;
 }
 
 void ServerLink::Start() {
@@ -77,6 +89,39 @@ void ServerLink::Start() {
 
 void ServerLink::Connect() {
   const Uri& uri = shared_->config.servers[index_];
+  const uint64_t attempt = ++attempt_;
+  if (selector_ == nullptr) {
+    path_ = {.uri = uri,
+             .provider = ProviderNameOf(shared_->config.runtime->transports(), uri),
+             .why = "the address names it"};
+    ConnectTo(uri);
+    return;
+  }
+  state_ = State::kSelecting;
+  selector_->Select([this, attempt](absl::StatusOr<PathSelector::Choice> choice) {
+    OnSelected(attempt, std::move(choice));
+  });
+}
+
+void ServerLink::OnSelected(uint64_t attempt, absl::StatusOr<PathSelector::Choice> choice) {
+  if (state_ != State::kSelecting || attempt != attempt_) return;  // shut down in the meantime
+  {
+    absl::MutexLock lock(&mutex_);
+    report_.candidates = selector_->Candidates();
+  }
+  if (choice.ok()) {
+    path_ = *std::move(choice);
+    ConnectTo(path_.uri);
+  } else if (absl::IsFailedPrecondition(choice.status()) && !was_ready_) {
+    final_ = choice.status();
+    shared_->config.runtime->Log(LogLevel::kError, absl::StrCat(name(), ": ", final_.message()));
+    BecomeFinal();
+  } else {
+    Rest(choice.status());
+  }
+}
+
+void ServerLink::ConnectTo(const Uri& uri) {
   absl::StatusOr<Transport*> transport = shared_->config.runtime->TransportFor(uri.scheme);
   if (!transport.ok()) {
     final_ = transport.status();
@@ -85,7 +130,7 @@ void ServerLink::Connect() {
     return;
   }
   state_ = State::kConnecting;
-  const uint64_t attempt = ++attempt_;
+  const uint64_t attempt = attempt_;
   auto wire = std::make_shared<Wire>(this, attempt);
   // An attempt does not keep the client alive: whoever closes it need not wait for an unreachable host.
   std::weak_ptr<void> weak = shared_->tasks.owner();
@@ -110,15 +155,12 @@ void ServerLink::OnConnected(uint64_t attempt,
     return;
   }
   if (!connection.ok()) {
+    GiveUpPath(connection.status());
     Rest(connection.status());
     return;
   }
   connection_ = *std::move(connection);
   state_ = State::kShaking;
-  {
-    absl::MutexLock lock(&mutex_);
-    info_ = connection_->info();
-  }
   timer_ = shared_->tasks.At(shared_->tasks.Now() + kHandshakeTimeout, [this, attempt] {
     if (attempt != attempt_ || state_ != State::kShaking) return;
     Break(absl::UnavailableError("it did not answer the handshake"));
@@ -194,6 +236,7 @@ void ServerLink::OnClosed(uint64_t attempt, const absl::Status& reason) {
     BecomeFinal();
     return;
   }
+  GiveUpPath(reason);
   const absl::Time now = shared_->tasks.Now();
   if (now - ready_since_ >= kStableAfter) {
     away_since_ = absl::InfiniteFuture();
@@ -201,6 +244,40 @@ void ServerLink::OnClosed(uint64_t attempt, const absl::Status& reason) {
   }
   ready_since_ = absl::InfiniteFuture();
   Rest(reason);
+}
+
+void ServerLink::GiveUpPath(const absl::Status& why) {
+  // Cancelled: we closed it ourselves, for a reason that the path has no part in.
+  if (selector_ == nullptr || absl::IsCancelled(why)) return;
+  selector_->GiveUp(path_.provider, absl::StrCat("it broke: ", why.message()));
+  absl::MutexLock lock(&mutex_);
+  report_.candidates = selector_->Candidates();
+}
+
+void ServerLink::ReportPath() {
+  std::string summary;
+  std::string change;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!report_.got.empty() && report_.provider != path_.provider) {
+      report_.switches.push_back({.from = report_.provider,
+                                  .to = path_.provider,
+                                  .reason = std::string(last_error_.message()),
+                                  .at = shared_->tasks.Now()});
+      ++report_.switches_total;
+      if (report_.switches.size() > kTransportSwitchesKept)
+        report_.switches.erase(report_.switches.begin());
+      change = absl::StrCat(name(), ": the data path changed from ", report_.provider, " to ",
+                            path_.provider, ": ", last_error_.message());
+    }
+    report_.got = path_.uri.ToString();
+    report_.provider = path_.provider;
+    report_.why = path_.why;
+    report_.connection = connection_->info();
+    summary = report_.Summary();
+  }
+  if (!change.empty()) shared_->config.runtime->Log(LogLevel::kWarning, change);
+  shared_->config.runtime->Log(LogLevel::kInfo, summary);
 }
 
 void ServerLink::Rest(const absl::Status& reason) {
@@ -236,6 +313,7 @@ void ServerLink::Shutdown(const absl::Status& status) {
   if (final_.ok()) final_ = status;
   CancelTimers();
   if (connection_ == nullptr) {
+    if (std::exchange(state_, State::kClosing) == State::kSelecting) selector_->Cancel(final_);
     BecomeFinal();
     return;
   }
@@ -355,6 +433,7 @@ absl::Status ServerLink::OnWelcome(absl::Span<const std::byte> payload) {
   state_ = State::kReady;
   session_ = welcome->session();
   ready_since_ = shared_->tasks.Now();
+  ReportPath();
   if (was_ready_) {
     shared_->config.runtime->Log(LogLevel::kInfo, absl::StrCat("connected again to ", name()));
   }
@@ -414,7 +493,10 @@ void ServerLink::Heartbeat() {
 
 void ServerLink::SendStatus() {
   wire::ControlRequest request;
-  *request.mutable_heartbeat()->mutable_status() = wire::ToProto(shared_->status);
+  wire::Heartbeat& heartbeat = *request.mutable_heartbeat();
+  *heartbeat.mutable_status() = wire::ToProto(shared_->status);
+  heartbeat.set_transport(path_.provider);
+  heartbeat.set_transport_switches(report().switches_total);
   requests_.Add(std::move(request), absl::InfiniteFuture(), [](const auto&) {});
 }
 

@@ -1,7 +1,11 @@
 // ServerLink: one client's connection to one server, made anew as often as it dies.
 //
 //   from        event                                     action                          to
+//   idle        Start, an auto:// address                 look for a path                 selecting
 //   idle        Start                                     connect                         connecting
+//   selecting   path found                                connect                         connecting
+//   selecting   server unreachable                        arm a jittered timer            resting
+//   selecting   no path will do, and none ever did        fail what is pending            final
 //   connecting  connected                                 send Hello                      shaking
 //   connecting  refused, unreachable                      arm a jittered timer            resting
 //   shaking     Welcome                                   lanes send what waits           ready
@@ -10,13 +14,16 @@
 //   shaking, ready  Refuse: final status                  close the connection            closing
 //   (connected) closed                                    arm a jittered timer            resting
 //   (connected) closed, with a final status               fail what is pending            final
-//   resting     timer                                     connect                         connecting
+//   resting     timer                                     as idle                         selecting, connecting
 //   resting     away for reconnect_timeout                fail what is pending            final
 //   any         Shutdown, Leave answered and closed       close, fail what is pending     final
 //
 // A Refuse is final unless its code says that later may be better (UNAVAILABLE, RESOURCE_EXHAUSTED, DATA_LOSS). There is never
 // more than one live connection: the next one is made after the former has reported its end, and with it has let go of
 // every buffer.
+//
+// With an auto:// address, a path that breaks is given up, and the next one is looked for: what was not acknowledged is sent
+// again over that.
 //
 // Heartbeats go out every third of the lease, and a connection that shows no sign of life for two thirds of it is closed:
 // what the network has swallowed silently is then sent again before the lease is lost.
@@ -39,6 +46,7 @@
 #include "core/client/backoff.h"
 #include "core/client/client_shared.h"
 #include "core/client/frame_sender.h"
+#include "core/client/path_selector.h"
 #include "core/client/pull_lane.h"
 #include "core/client/push_lane.h"
 #include "core/client/request_lane.h"
@@ -73,6 +81,7 @@ class ServerLink final : public FrameSender {
   std::string name() const;
   // From any thread.
   ConnectionInfo info() const;
+  TransportReport report() const;
 
   bool ready() const override { return state_ == State::kReady; }
   uint64_t session() const override { return session_; }
@@ -84,15 +93,21 @@ class ServerLink final : public FrameSender {
 
  private:
   class Wire;  // the Receiver of one connection
-  enum class State { kIdle, kConnecting, kShaking, kReady, kClosing, kResting, kFinal };
+  enum class State { kIdle, kSelecting, kConnecting, kShaking, kReady, kClosing, kResting, kFinal };
 
   void Connect();
+  void OnSelected(uint64_t attempt, absl::StatusOr<PathSelector::Choice> choice);
+  void ConnectTo(const Uri& uri);
   void OnConnected(uint64_t attempt, absl::StatusOr<std::shared_ptr<Connection>> connection);
   void SendHello();
   void OnClosed(uint64_t attempt, const absl::Status& reason);
   void Rest(const absl::Status& reason);
   void BecomeFinal();
   void CancelTimers();
+  // The path did not hold.
+  void GiveUpPath(const absl::Status& why);
+  // The path holds: hands are shaken over it.
+  void ReportPath();
 
   // On the transport's thread.
   absl::StatusOr<Landing> OnMessage(uint64_t attempt, absl::Span<const std::byte> header,
@@ -120,6 +135,9 @@ class ServerLink final : public FrameSender {
   PullLane pulls_;
   RequestLane requests_;
 
+  const std::unique_ptr<PathSelector> selector_;  // null: the address names the path
+  PathSelector::Choice path_;                     // of the present attempt
+
   State state_ = State::kIdle;
   uint64_t attempt_ = 0;  // numbers the connections
   std::shared_ptr<Connection> connection_;
@@ -140,7 +158,7 @@ class ServerLink final : public FrameSender {
   std::atomic<int64_t> alive_ns_{0};  // when the connection last showed a sign of life
 
   mutable absl::Mutex mutex_;
-  ConnectionInfo info_ ABSL_GUARDED_BY(mutex_);
+  TransportReport report_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tideway

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tideway/transport.h"
+#include "tideway/transport_report.h"
 
 namespace tideway {
 namespace {
@@ -26,6 +27,10 @@ std::vector<ProviderInfo> ProvidersOf(const TransportInfo& info) {
 }
 
 absl::Status TransportRegistry::Add(TransportEntry entry) {
+  if (Has(entry, kAutoScheme)) {
+    return absl::AlreadyExistsError(
+        "auto:// stands for a choice and can't be a transport's scheme");
+  }
   for (const TransportEntry& present : entries_) {
     if (present.name == entry.name) {
       return absl::AlreadyExistsError(
@@ -39,6 +44,34 @@ absl::Status TransportRegistry::Add(TransportEntry entry) {
   }
   entries_.push_back(std::move(entry));
   return absl::OkStatus();
+}
+
+absl::StatusOr<Uri> TransportRegistry::AddressFor(absl::string_view name,
+                                                  absl::string_view host) const {
+  Uri uri{.scheme = std::string(name), .host = std::string(host), .port = uint16_t{0}};
+  if (name == kAutoScheme) return uri;
+  std::vector<std::string> known = {kAutoScheme};
+  for (const TransportEntry& entry : entries_) {
+    const TransportInfo info = entry.probe();
+    for (const ProviderInfo& provider : ProvidersOf(info)) {
+      known.push_back(provider.name);
+      if (provider.name != name) continue;
+      if (!info.viable || !provider.viable) {
+        return absl::UnavailableError(
+            absl::StrCat(name, " can't work here: ",
+                         info.viable ? provider.unavailable_reason : info.unavailable_reason));
+      }
+      uri.scheme = provider.scheme;
+      uri.params = provider.params;
+      return uri;
+    }
+    if (!Has(entry, name)) continue;
+    if (info.viable) return uri;
+    return absl::UnavailableError(
+        absl::StrCat(name, " can't work here: ", info.unavailable_reason));
+  }
+  return absl::NotFoundError(
+      absl::StrCat("there is no transport '", name, "'; there are ", absl::StrJoin(known, ", ")));
 }
 
 absl::StatusOr<const TransportEntry*> TransportRegistry::FindScheme(

@@ -125,7 +125,12 @@ void ServerCore::HandleRequest(const std::shared_ptr<Session>& session, uint64_t
   wire::ControlReply reply;
   switch (request.kind_case()) {
     case wire::ControlRequest::kHeartbeat:
-      if (worker != nullptr) worker->SetStatus(wire::FromProto(request.heartbeat().status()));
+      if (worker != nullptr) {
+        const wire::Heartbeat& heartbeat = request.heartbeat();
+        worker->SetStatus(wire::FromProto(heartbeat.status()),
+                          wire::Printable(heartbeat.transport(), kWorkerNameBytesMax),
+                          heartbeat.transport_switches());
+      }
       return session->AnswerRequest(sequence, reply);
     case wire::ControlRequest::kStats:
       *reply.mutable_stats() = wire::ToProto(stats());

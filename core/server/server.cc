@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "core/server/listeners.h"
 #include "core/server/server_core.h"
 
 namespace tideway {
@@ -13,27 +14,28 @@ class ServerImpl final : public Server {
  public:
   ServerImpl(Runtime* runtime, std::shared_ptr<ServerCore> core, const Layout& layout,
              uint32_t index)
-      : runtime_(runtime), core_(std::move(core)), layout_(layout), index_(index) {}
+      : runtime_(runtime),
+        core_(std::move(core)),
+        layout_(layout),
+        index_(index),
+        listeners_(
+            runtime,
+            [core = core_](std::shared_ptr<Connection> c) { return core->Accept(std::move(c)); },
+            [core = core_](const wire::Offer& offer) { core->SetOffer(offer); }) {}
 
   ~ServerImpl() override { Stop(); }
 
   absl::Status Listen(const std::vector<std::string>& addresses) {
-    for (const std::string& address : addresses) {
-      absl::Status status = ListenOn(address);
-      if (!status.ok()) {
-        return absl::Status(status.code(),
-                            absl::StrCat("can't listen on ", address, ": ", status.message()));
-      }
+    absl::Status status = listeners_.Open(addresses);
+    if (!status.ok()) return status;
+    for (const std::string& address : listeners_.addresses()) {
+      runtime_->Log(LogLevel::kInfo, absl::StrCat("server ", index_, " listens on ", address));
     }
     core_->StartTimers();
     return absl::OkStatus();
   }
 
-  std::vector<std::string> addresses() const override {
-    std::vector<std::string> addresses;
-    for (const auto& listener : listeners_) addresses.push_back(listener->address().ToString());
-    return addresses;
-  }
+  std::vector<std::string> addresses() const override { return listeners_.addresses(); }
 
   ServerStats stats() const override { return core_->stats(); }
 
@@ -66,31 +68,16 @@ class ServerImpl final : public Server {
   }
 
   void Stop() override {
-    listeners_.clear();
+    listeners_.Close();
     core_->Stop();
   }
 
  private:
-  absl::Status ListenOn(const std::string& address) {
-    auto uri = Uri::Parse(address);
-    if (!uri.ok()) return uri.status();
-    auto transport = runtime_->TransportFor(uri->scheme);
-    if (!transport.ok()) return transport.status();
-    auto listener = (*transport)->Listen(*uri, [core = core_](std::shared_ptr<Connection> c) {
-      return core->Accept(std::move(c));
-    });
-    if (!listener.ok()) return listener.status();
-    runtime_->Log(LogLevel::kInfo, absl::StrCat("server ", index_, " listens on ",
-                                                (*listener)->address().ToString()));
-    listeners_.push_back(*std::move(listener));
-    return absl::OkStatus();
-  }
-
   Runtime* const runtime_;
   const std::shared_ptr<ServerCore> core_;
   const Layout layout_;
   const uint32_t index_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  Listeners listeners_;
 };
 
 absl::StatusOr<std::unique_ptr<Server>> StartWith(Runtime* runtime, ServerOptions options,

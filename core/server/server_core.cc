@@ -196,6 +196,16 @@ std::shared_ptr<Receiver> ServerCore::Accept(std::shared_ptr<Connection> connect
   return session;
 }
 
+void ServerCore::SetOffer(const wire::Offer& offer) {
+  absl::MutexLock lock(&mutex_);
+  offer_ = offer;
+}
+
+wire::Offer ServerCore::offer() const {
+  absl::MutexLock lock(&mutex_);
+  return offer_;
+}
+
 // A copy: sessions close, and so leave the table, while one goes over them.
 std::vector<std::shared_ptr<Session>> ServerCore::Sessions() const {
   absl::MutexLock lock(&mutex_);

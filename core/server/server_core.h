@@ -42,6 +42,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   // --- for the Server ---
   void StartTimers();
   std::shared_ptr<Receiver> Accept(std::shared_ptr<Connection> connection);
+  // What a client is told that asks for the paths to this server.
+  void SetOffer(const wire::Offer& offer);
   void Stop();
   ServerStats stats() const;
   // Calls back on the executor with the content of all fragments, each as its strand left it.
@@ -66,6 +68,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void HandleRequest(const std::shared_ptr<Session>& session, uint64_t sequence,
                      const wire::ControlRequest& request);
   void SessionClosed(uint64_t id);
+  wire::Offer offer() const;
   void CountRefused() { sessions_refused_.fetch_add(1); }
 
  private:
@@ -129,6 +132,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
 
   mutable absl::Mutex mutex_;
   std::map<uint64_t, std::shared_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
+  wire::Offer offer_ ABSL_GUARDED_BY(mutex_);
   absl::Mutex event_mutex_;
 };
 

@@ -52,6 +52,8 @@ absl::StatusOr<Landing> Session::OnMessage(absl::Span<const std::byte> header_by
   const auto type = static_cast<wire::FrameType>(header->type);
   if (state == State::kGreeting) {
     if (type == wire::FrameType::kHello) return LandHello(*header);
+    if (type == wire::FrameType::kDiscover) return LandDiscover(*header);
+    if (type == wire::FrameType::kProbe) return LandProbe(*header);
     return Reject(absl::InvalidArgumentError(
                       absl::StrCat("a ", wire::TypeName(type), " frame came before the hello")),
                   payload_bytes);
@@ -112,6 +114,46 @@ absl::StatusOr<Landing> Session::LandHello(const wire::FrameHeader& header) {
     if (self->state_.load() != State::kGreeting) return;
     self->core_->HandleHello(self, *hello);
   });
+}
+
+absl::StatusOr<Landing> Session::LandDiscover(const wire::FrameHeader& header) {
+  if (header.payload_bytes > kControlBytesMax || ++questions_ > kProbesMax) {
+    return Reject(absl::ResourceExhaustedError("too long or too many questions for paths"),
+                  header.payload_bytes);
+  }
+  return LandPooled(header, [self = shared_from_this()](Buffer payload) {
+    auto discover = wire::UnpackControl<wire::Discover>(payload.span());
+    if (!discover.ok()) return self->Refuse(discover.status());
+    if (discover->protocol_version() != wire::kVersion) {
+      return self->Refuse(absl::InvalidArgumentError(
+          absl::StrCat("peer speaks protocol ", discover->protocol_version(), ", this server ",
+                       wire::kVersion)));
+    }
+    self->SendControl(wire::FrameType::kOffer, 0, self->core_->offer(), [](absl::Status) {});
+  });
+}
+
+absl::StatusOr<Landing> Session::LandProbe(const wire::FrameHeader& header) {
+  if (header.payload_bytes > kProbeBytesMax || ++questions_ > kProbesMax) {
+    return Reject(absl::ResourceExhaustedError("too large or too many probes"),
+                  header.payload_bytes);
+  }
+  auto buffer = core_->pool().Take(header.payload_bytes);
+  if (!buffer.ok()) return Reject(buffer.status(), header.payload_bytes);
+  absl::Span<std::byte> destination = buffer->span();
+  return Landing{destination, [self = shared_from_this(), sequence = header.sequence,
+                               buffer = *std::move(buffer)](const absl::Status& landed) {
+                   if (!landed.ok()) return;
+                   auto connection = self->connection();
+                   if (connection == nullptr) return;
+                   wire::FrameHeader ack;
+                   ack.type = static_cast<uint8_t>(wire::FrameType::kProbeAck);
+                   ack.sequence = sequence;
+                   auto bytes = Written(ack);
+                   Message message{*bytes, {}};
+                   connection->Send(std::move(message), absl::InfiniteFuture(),
+                                    [bytes = std::move(bytes)](absl::Status) {});
+                 }};
 }
 
 absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {

@@ -4,6 +4,7 @@
 //   from       event                          action                                    to
 //   greeting   hello, admitted                send welcome                              open
 //   greeting   hello, not admitted            send refuse                               closing
+//   greeting   discover, probe                answer                                    greeting
 //   greeting   any other frame; time-out      send refuse                               closing
 //   open       push, pull, request            hand to the core                          open
 //   open       bad frame; limit overrun       send refuse, log the reason               closing
@@ -86,6 +87,9 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   enum class State { kGreeting, kOpen, kClosing, kClosed };
 
   absl::StatusOr<Landing> LandHello(const wire::FrameHeader& header);
+  // Before the hello: a client that chooses its path.
+  absl::StatusOr<Landing> LandDiscover(const wire::FrameHeader& header);
+  absl::StatusOr<Landing> LandProbe(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandPush(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandPull(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandRequest(const wire::FrameHeader& header);
@@ -116,6 +120,7 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   std::atomic<size_t> pushes_{0};
   std::atomic<size_t> pulls_{0};
   std::atomic<size_t> requests_{0};
+  size_t questions_ = 0;  // discovers and probes; the transport's thread only
 };
 
 }  // namespace tideway

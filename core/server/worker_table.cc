@@ -8,9 +8,12 @@
 
 namespace tideway {
 
-void Worker::SetStatus(const WorkerStatus& status) {
+void Worker::SetStatus(const WorkerStatus& status, std::string transport,
+                       uint64_t transport_switches) {
   absl::MutexLock lock(&mutex_);
   stats_.status = status;
+  stats_.transport = std::move(transport);
+  stats_.transport_switches = transport_switches;
 }
 
 void Worker::CountPush(wire::Verdict verdict, bool duplicate, uint64_t staleness, uint64_t bytes,

@@ -50,7 +50,7 @@ class Worker {
   void Touch(absl::Time now) { last_seen_ns_.store(absl::ToUnixNanos(now)); }
   absl::Time last_seen() const { return absl::FromUnixNanos(last_seen_ns_.load()); }
 
-  void SetStatus(const WorkerStatus& status);
+  void SetStatus(const WorkerStatus& status, std::string transport, uint64_t transport_switches);
   void CountPush(wire::Verdict verdict, bool duplicate, uint64_t staleness, uint64_t bytes,
                  uint64_t bytes_fp32);
   void CountPull(uint64_t bytes, uint64_t bytes_fp32);

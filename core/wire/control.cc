@@ -114,6 +114,8 @@ void FillProto(const tideway::WorkerStats& worker, WorkerStats& proto) {
   proto.set_steps_finished(worker.steps_finished);
   proto.set_shard(worker.shard);
   proto.set_inner_steps(worker.inner_steps);
+  proto.set_transport(worker.transport);
+  proto.set_transport_switches(worker.transport_switches);
 }
 
 tideway::WorkerStats FromProto(const WorkerStats& proto) {
@@ -136,6 +138,8 @@ tideway::WorkerStats FromProto(const WorkerStats& proto) {
   worker.steps_finished = proto.steps_finished();
   worker.shard = proto.shard();
   worker.inner_steps = proto.inner_steps();
+  worker.transport = Printable(proto.transport(), kWorkerNameBytesMax);
+  worker.transport_switches = proto.transport_switches();
   return worker;
 }
 

@@ -59,7 +59,7 @@ absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t
   if (header.header_hash != HashHeader(header))
     return Bad("frame header is damaged: hash mismatch");
   if (header.type < static_cast<uint8_t>(FrameType::kHello) ||
-      header.type > static_cast<uint8_t>(FrameType::kReply)) {
+      header.type > static_cast<uint8_t>(FrameType::kProbeAck)) {
     return Bad(absl::StrCat("unknown frame type ", header.type));
   }
   if ((header.flags & ~kFlagsKnown) != 0 || header.reserved != 0 ||
@@ -100,6 +100,14 @@ absl::string_view TypeName(FrameType type) {
       return "request";
     case FrameType::kReply:
       return "reply";
+    case FrameType::kDiscover:
+      return "discover";
+    case FrameType::kOffer:
+      return "offer";
+    case FrameType::kProbe:
+      return "probe";
+    case FrameType::kProbeAck:
+      return "probe-ack";
   }
   return "unknown";
 }

@@ -157,7 +157,7 @@ SimCluster::SimCluster(SimClusterOptions given)
     runtimes.push_back(NewRuntime(HostOf(index)));
     ServerOptions server_options = options.server;
     server_options.server_index = index;
-    server_options.listen = {absl::StrCat("sim://", HostOf(index), ":5000")};
+    server_options.listen = {absl::StrCat(options.scheme, "://", HostOf(index), ":5000")};
     server_options.on_event = [this, index](const ServerEvent& event) {
       Log(LineOf(index, event));
     };

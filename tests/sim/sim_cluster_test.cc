@@ -127,6 +127,20 @@ TEST_P(SimFaults, SumsStayExactThroughCutConnections) {
       << "the seed must lose an acknowledgement, or nothing was shown";
 }
 
+// The questions and the probes break as often as everything else.
+TEST_P(SimFaults, SumsStayExactThroughCutConnectionsWhereThePathIsChosen) {
+  SimClusterOptions options = Counting(GetParam());
+  options.scheme = "auto";
+  options.link.reset_probability = 0.02;
+  SimCluster cluster(options);
+  StartAll(cluster);
+  Torment(cluster, absl::Milliseconds(400),
+          [&cluster](SimWorker& worker) { cluster.Reset(worker.name()); });
+  ASSERT_TRUE(cluster.RunToTheEnd()) << "seed " << GetParam() << "\n" << Unfinished(cluster);
+  EXPECT_THAT(cluster.Parameters(), Each(-static_cast<float>(Acknowledged(cluster))))
+      << "seed " << GetParam();
+}
+
 TEST_P(SimFaults, SumsStayExactThroughPartitionsShorterThanTheLease) {
   SimCluster cluster(Counting(GetParam()));
   StartAll(cluster);

@@ -48,6 +48,7 @@ TransportInfo Info() {
   TransportInfo info;
   info.name = "sim";
   info.schemes = {"sim"};
+  info.crosses_hosts = true;  // simulated ones
   info.real_time = false;
   return info;
 }

@@ -45,11 +45,13 @@
 #include "tideway/layout.h"
 #include "tideway/runtime.h"
 #include "tideway/stats.h"
+#include "tideway/transport_report.h"
 
 namespace tideway {
 
 struct ClientOptions {
-  // One URI per server, in the order of the servers' indices. Their number must equal layout.servers().
+  // One URI per server, in the order of the servers' indices. Their number must equal layout.servers(). auto://host:port
+  // takes the quickest path that both ends have (transport_report.h).
   std::vector<std::string> servers = {};
   // Names the worker to people and to the servers. A restarted worker that uses the same name takes the place of its
   // former incarnation. Empty: a random name.
@@ -160,6 +162,8 @@ class Client {
   // The layout, and which connection each server got: transport, addresses, details.
   virtual const Layout& layout() const = 0;
   virtual std::vector<ConnectionInfo> connections() const = 0;
+  // One per server, in the order of their indices: the path of its data, and why not another one.
+  virtual std::vector<TransportReport> transport_reports() const = 0;
 };
 
 }  // namespace tideway

@@ -40,6 +40,12 @@ inline constexpr size_t kUriBytesMax = 1024;
 inline constexpr size_t kSessionsMax = 4096;   // per server
 inline constexpr size_t kShardsMax = 1 << 16;  // data shards
 
+// --- choice of a path -------------------------------------------------------------------------------
+inline constexpr size_t kPathsMax = 64;  // that a server may offer
+inline constexpr size_t kProbeBytesMax = size_t{1} << 20;
+inline constexpr size_t kProbesMax = 256;             // per connection, before its hello
+inline constexpr size_t kTransportSwitchesKept = 16;  // in a TransportReport
+
 // --- flow -----------------------------------------------------------------------------------------
 // Encoded bytes that one client may have un-acked at one server.
 inline constexpr size_t kCreditBytesDefault = size_t{32} << 20;

@@ -71,6 +71,7 @@ struct ServerEvent {
 };
 
 struct ServerOptions {
+  // auto://host:port listens with every provider that can work here, and tells clients of them on that port over TCP.
   std::vector<std::string> listen = {"tcp://127.0.0.1:0"};
   uint32_t server_index = 0;
   std::string outer_optimizer = "delayed-nesterov:lr=0.7,momentum=0.9,c=0,n=auto";

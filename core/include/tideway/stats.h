@@ -35,10 +35,12 @@ struct WorkerStats {
   uint64_t bytes_up_fp32 = 0;  // what they would have been as fp32
   uint64_t bytes_down = 0;     // encoded payload bytes sent to it
   uint64_t bytes_down_fp32 = 0;
-  uint64_t cycles = 0;          // assignments that it has finished (leader only)
-  uint64_t steps_finished = 0;  // inner steps of those cycles (leader only)
-  uint32_t shard = 0;           // data shard of its current assignment (leader only)
-  uint32_t inner_steps = 0;     // length of its current assignment (leader only)
+  uint64_t cycles = 0;              // assignments that it has finished (leader only)
+  uint64_t steps_finished = 0;      // inner steps of those cycles (leader only)
+  uint32_t shard = 0;               // data shard of its current assignment (leader only)
+  uint32_t inner_steps = 0;         // length of its current assignment (leader only)
+  std::string transport = {};       // provider that its data comes over: "tcp", "ucx/sm"
+  uint64_t transport_switches = 0;  // how often that has changed (TransportReport)
 };
 
 struct ServerStats {

@@ -200,10 +200,13 @@ struct TransportEntry {
 // The transports that a program chose to have: a value, filled by the program, read from the top.
 class TransportRegistry {
  public:
-  // ALREADY_EXISTS for a name or scheme that is there.
+  // ALREADY_EXISTS for a name or scheme that is there, and for "auto".
   absl::Status Add(TransportEntry entry);
   // NOT_FOUND, naming the schemes that exist.
   absl::StatusOr<const TransportEntry*> FindScheme(absl::string_view scheme) const;
+  // An address on `host`, with any free port, for what a person calls `name`: a scheme ("tcp"), a provider ("ucx/sm") or
+  // "auto". NOT_FOUND, with the names that exist; UNAVAILABLE: it can't work here, and why. Probes: may take milliseconds.
+  absl::StatusOr<Uri> AddressFor(absl::string_view name, absl::string_view host) const;
   const std::vector<TransportEntry>& entries() const { return entries_; }
 
  private:
