@@ -29,6 +29,14 @@ absl::Status RefusalOf(absl::Span<const std::byte> payload) {
 
 }  // namespace
 
+PullLane::PullLane(ClientShared* shared, FrameSender* sender, uint32_t server)
+    : shared_(shared),
+      sender_(sender),
+      puller_(shared, server,
+              [this](uint64_t id, OneSidedPuller::Outcome outcome, uint64_t version) {
+                OnPulled(id, outcome, version);
+              }) {}
+
 size_t PullLane::BytesOf(const Part& part) const {
   return shared_->config.codec_down->Bound(
       shared_->config.layout.fragments()[part.fragment].elements);
@@ -65,20 +73,49 @@ void PullLane::Pump() {
         parts_under_way_ < parts_max_ && bytes_under_way_ + BytesOf(part) <= bytes_max_;
     if (!room && parts_under_way_ > 0) return;
     waiting_.pop_front();
-    Ask(id, part);
+    Start(id, part);
   }
 }
 
+void PullLane::Start(uint64_t id, Part& part) {
+  ++parts_under_way_;
+  bytes_under_way_ += BytesOf(part);
+  if (!puller_.active()) return Ask(id, part);
+  part.place = Place::kRead;
+  puller_.Begin({.id = id,
+                 .fragment = part.fragment,
+                 .window = part.job->window,
+                 .version_min = part.version_min,
+                 .destination = DestinationOf(part)});
+}
+
+void PullLane::OnPulled(uint64_t id, OneSidedPuller::Outcome outcome, uint64_t version) {
+  Part& part = parts_.at(id);
+  const bool pulled = outcome == OneSidedPuller::Outcome::kPulled;
+  if (!pulled && final_.ok() && !part.job->failed()) {
+    if (outcome == OneSidedPuller::Outcome::kAsk && sender_->ready()) return Ask(id, part);
+    BackToWaiting(id, part);
+    return Pump();
+  }
+  if (pulled) {
+    ++part.job->report.one_sided;
+    Count(part, version, DestinationOf(part).size() * sizeof(float));
+  } else if (!final_.ok()) {
+    part.job->Fail(final_);
+  }
+  Settle(id);
+  Pump();
+}
+
+// REQUIRES: the part is counted as under way.
 void PullLane::Ask(uint64_t id, Part& part) {
+  part.place = Place::kAsked;
   absl::StatusOr<Buffer> frame = shared_->pool.Take(0);
   if (!frame.ok()) {
     part.job->Fail(frame.status());
     Settle(id);
     return;
   }
-  part.place = Place::kAsked;
-  ++parts_under_way_;
-  bytes_under_way_ += BytesOf(part);
   const absl::Span<float> destination = DestinationOf(part);
   {
     absl::MutexLock lock(&mutex_);
@@ -210,7 +247,7 @@ void PullLane::OnDecoded(uint64_t id, const wire::FrameHeader& reply, const absl
     return;
   }
   if (status.ok()) {
-    Count(part, reply);
+    Count(part, reply.fragment_version, reply.payload_bytes);
   } else {
     part.job->Fail(final_.ok() ? status : final_);
   }
@@ -218,11 +255,11 @@ void PullLane::OnDecoded(uint64_t id, const wire::FrameHeader& reply, const absl
   Pump();
 }
 
-void PullLane::Count(const Part& part, const wire::FrameHeader& reply) {
+void PullLane::Count(const Part& part, uint64_t version, uint64_t bytes) {
   PullReport& report = part.job->report;
-  part.job->versions[part.fragment] = reply.fragment_version;
-  report.bytes += reply.payload_bytes;
-  report.bytes_fp32 += uint64_t{reply.elements} * sizeof(float);
+  part.job->versions[part.fragment] = version;
+  report.bytes += bytes;
+  report.bytes_fp32 += DestinationOf(part).size() * sizeof(float);
 }
 
 void PullLane::BackToWaiting(uint64_t id, Part& part) {
@@ -254,9 +291,12 @@ void PullLane::OnDisconnected() {
     absl::MutexLock lock(&mutex_);
     targets_.clear();
   }
+  const std::vector<uint64_t> unread = puller_.OnDisconnected();
   std::vector<uint64_t> given_up;  // and held until now by an answer that was landing in place
   for (auto& [id, part] : parts_) {
-    if (part.place != Place::kAsked) continue;
+    const bool read =
+        part.place == Place::kRead && std::binary_search(unread.begin(), unread.end(), id);
+    if (part.place != Place::kAsked && !read) continue;
     if (part.job->failed()) {
       given_up.push_back(id);
     } else {
@@ -273,6 +313,12 @@ void PullLane::Withdraw(const PullJob* job) {
     absl::MutexLock lock(&mutex_);
     for (auto& [id, part] : parts_) {
       if (part.job.get() != job || part.place == Place::kArrived) continue;
+      if (part.place == Place::kRead) {
+        const OneSidedPuller::Hold hold = puller_.Withdraw(id);
+        if (hold == OneSidedPuller::Hold::kFree) free.push_back(id);
+        in_users_memory |= hold == OneSidedPuller::Hold::kReading;
+        continue;
+      }
       auto target = targets_.find(id);
       if (target != targets_.end() && target->second.in_place) {
         in_users_memory = true;
@@ -296,8 +342,8 @@ void PullLane::FailAll(const absl::Status& status) {
   waiting_.clear();
   std::vector<uint64_t> free;
   for (const auto& [id, part] : parts_) {
-    if (part.place != Place::kArrived)
-      free.push_back(id);  // the others are being decoded and settle then
+    // The others are being decoded or checked, and settle then.
+    if (part.place != Place::kArrived && !puller_.checking(id)) free.push_back(id);
   }
   for (uint64_t id : free) {
     parts_.at(id).job->Fail(status);

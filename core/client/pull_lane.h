@@ -6,6 +6,9 @@
 // Where an answer lands: raw fp32 straight in the user's destination, anything else in a buffer, from which it is decoded
 // into the destination. The transport asks for that on its own thread, so what it needs to know stands in a table under a lock.
 //
+// Where the server's memory can be read, a part is read instead of asked for (one_sided_puller.h), within the same bounds; what
+// can't be had that way is asked for after all.
+//
 // A part that lands straight in the user's memory can't be withdrawn: the connection is closed then, and the part settles
 // when the transport has let go.
 //
@@ -29,6 +32,7 @@
 #include "absl/types/span.h"
 #include "core/client/client_shared.h"
 #include "core/client/frame_sender.h"
+#include "core/client/one_sided_puller.h"
 #include "core/client/pull_job.h"
 #include "core/wire/frame.h"
 #include "tideway/transport.h"
@@ -37,7 +41,11 @@ namespace tideway {
 
 class PullLane {
  public:
-  PullLane(ClientShared* shared, FrameSender* sender) : shared_(shared), sender_(sender) {}
+  PullLane(ClientShared* shared, FrameSender* sender, uint32_t server);
+
+  // Told of the connection and its welcome before OnReady.
+  OneSidedPuller& one_sided() { return puller_; }
+  const OneSidedPuller& one_sided() const { return puller_; }
 
   // Takes on the part of `job` that is `fragment`, and settles it with the job in the end.
   void Add(std::shared_ptr<PullJob> job, uint32_t fragment);
@@ -53,7 +61,7 @@ class PullLane {
   absl::StatusOr<Landing> Land(const wire::FrameHeader& reply);
 
  private:
-  enum class Place { kWaiting, kAsked, kArrived };
+  enum class Place { kWaiting, kAsked, kRead, kArrived };  // kRead: the puller has it
   struct Part {
     std::shared_ptr<PullJob> job;
     uint32_t fragment = 0;
@@ -77,19 +85,22 @@ class PullLane {
   size_t BytesOf(const Part& part) const;
   absl::Span<float> DestinationOf(const Part& part) const;
   void Pump();
+  void Start(uint64_t id, Part& part);
   void Ask(uint64_t id, Part& part);
+  void OnPulled(uint64_t id, OneSidedPuller::Outcome outcome, uint64_t version);
   absl::StatusOr<Landing> LandInPlace(const wire::FrameHeader& reply, Target& target);
   absl::StatusOr<Landing> LandInBuffer(const wire::FrameHeader& reply, size_t bytes_max);
 
   void OnLanded(Arrived arrived, const absl::Status& status);
   absl::Status Decode(const Arrived& arrived, absl::Span<float> destination) const;
   void OnDecoded(uint64_t id, const wire::FrameHeader& reply, const absl::Status& status);
-  void Count(const Part& part, const wire::FrameHeader& reply);
+  void Count(const Part& part, uint64_t version, uint64_t bytes);
   void BackToWaiting(uint64_t id, Part& part);
   void Settle(uint64_t id);
 
   ClientShared* const shared_;
   FrameSender* const sender_;
+  OneSidedPuller puller_;
 
   std::map<uint64_t, Part> parts_;  // by request id: in the order of the calls
   std::deque<uint64_t> waiting_;    // ids

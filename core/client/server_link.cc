@@ -57,7 +57,7 @@ ServerLink::ServerLink(ClientShared* shared, uint32_t index, Events events)
       index_(index),
       events_(std::move(events)),
       pushes_(shared, this, index),
-      pulls_(shared, this),
+      pulls_(shared, this, index),
       requests_(shared, this),
       selector_(shared->config.servers[index].scheme == kAutoScheme
                     ? std::make_unique<PathSelector>(shared, shared->config.servers[index])
@@ -73,12 +73,16 @@ std::string ServerLink::name() const {
 
 ConnectionInfo ServerLink::info() const {
   absl::MutexLock lock(&mutex_);
-  return report_.connection;
+  ConnectionInfo info = report_.connection;
+  info.details["pull"] = pulls_.one_sided().mode();
+  return info;
 }
 
 TransportReport ServerLink::report() const {
   absl::MutexLock lock(&mutex_);
-  return report_;
+  TransportReport report = report_;
+  report.connection.details["pull"] = pulls_.one_sided().mode();
+  return report;
 }
 
 void ServerLink::Start() {
@@ -183,6 +187,7 @@ void ServerLink::SendHello() {
   hello.set_codec_up(config.codec_up->info().spec);
   hello.set_codec_down(config.codec_down->info().spec);
   hello.set_bytes_in_flight_max(config.options.bytes_in_flight_max);
+  hello.set_one_sided(pulls_.one_sided().Wanted(*connection_));
   wire::FrameHeader header;
   header.type = static_cast<uint8_t>(wire::FrameType::kHello);
   absl::StatusOr<Buffer> frame = wire::PackControl(header, hello, shared_->pool);
@@ -445,6 +450,7 @@ absl::Status ServerLink::OnWelcome(absl::Span<const std::byte> payload) {
       std::min<uint64_t>(shared_->config.options.bytes_in_flight_max, welcome->credit_bytes());
   pushes_.OnReady(credit, std::min<size_t>(welcome->pushes_in_flight_max(), kPushesInFlightMax));
   requests_.OnReady();
+  pulls_.one_sided().OnWelcome(connection_, *welcome);
   // A server counts a pull until the answer has left it, which it may notice later than we do: half of what it allows.
   pulls_.OnReady(shared_->config.options.bytes_in_flight_max,
                  std::min<size_t>(welcome->pulls_in_flight_max(), kPullsInFlightMax) / 2);

@@ -78,6 +78,8 @@ absl::Status Fragment::DecodeAndStep(const PushInput& input, float weight, uint6
   if (result == ApplyResult::kApplied) {
     output.verdict = wire::Verdict::kApplied;
     version_.store(++state_.version, std::memory_order_release);
+    absl::MutexLock lock(&mutex_);
+    if (exposure_ != nullptr) exposure_->SetVersion(state_.version);
   } else {
     output.verdict = wire::Verdict::kBuffered;
   }
@@ -96,10 +98,31 @@ std::shared_ptr<Published> Fragment::TryPublished(uint64_t window) {
 
 std::shared_ptr<Published> Fragment::Publish(uint64_t window) {
   if (auto published = TryPublished(window)) return published;
-  auto fresh = std::make_shared<Published>(state_.version, state_.theta);
+  auto fresh = NewPublished();
   absl::MutexLock lock(&mutex_);
   newest_ = fresh;
+  if (fresh->slot() != nullptr) {
+    exposure_->Fill(fresh->slot()->number(), fresh->version(), fresh->slot_hash());
+  }
   return PinLocked(window, std::move(fresh));
+}
+
+std::shared_ptr<Published> Fragment::NewPublished() {
+  std::unique_ptr<ExposedSlot> slot;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (exposure_ != nullptr) slot = exposure_->TakeSlot();
+  }
+  return std::make_shared<Published>(state_.version, state_.theta, std::move(slot));
+}
+
+void Fragment::Expose(std::shared_ptr<ExposedArea> area, size_t index) {
+  {
+    absl::MutexLock lock(&mutex_);
+    exposure_ = std::make_unique<Exposure>(std::move(area), index, state_.version);
+    newest_.reset();  // it lies on the heap
+  }
+  Publish(0);
 }
 
 std::shared_ptr<Published> Fragment::PinLocked(uint64_t window,
@@ -107,6 +130,12 @@ std::shared_ptr<Published> Fragment::PinLocked(uint64_t window,
   if (window == 0) return published;
   by_window_.emplace(window, published);
   while (by_window_.size() > kPublishedWindowsKept) by_window_.erase(by_window_.begin());
+  if (exposure_ == nullptr) return published;
+  std::vector<wire::PinEntry> pins;
+  for (const auto& [pinned, kept] : by_window_) {
+    if (kept->slot() != nullptr) pins.push_back({.window = pinned, .slot = kept->slot()->number()});
+  }
+  exposure_->SetPins(pins);
   return published;
 }
 

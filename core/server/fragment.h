@@ -1,9 +1,12 @@
 // Fragment: the master copy of one contiguous range of the parameters: theta, the outer optimizer's state, the version, the
 // memory of who has pushed what, and what is published for pulls.
 //
-// Threads: what changes the master copy (Push, Publish, Export) runs on the fragment's strand, one after the other; the owner
+// Threads: what changes the master copy (Push, Publish, Expose, Export) runs on the fragment's strand, one after the other; the owner
 // sees to that by calling them there. TryPublished, version and durable_version may be called from any thread and never wait
 // for the strand.
+//
+// Every push that changes theta is in the exposed directory before it is acknowledged, so that a worker which reads the directory
+// afterwards knows at least its own pushes.
 
 #ifndef TIDEWAY_CORE_SERVER_FRAGMENT_H_
 #define TIDEWAY_CORE_SERVER_FRAGMENT_H_
@@ -21,6 +24,7 @@
 #include "absl/types/span.h"
 #include "core/optim/staleness.h"
 #include "core/server/dedup_window.h"
+#include "core/server/exposed_area.h"
 #include "core/server/published.h"
 #include "core/wire/frame.h"
 #include "tideway/buffer.h"
@@ -78,6 +82,9 @@ class Fragment {
   std::shared_ptr<Published> TryPublished(uint64_t window);
   std::shared_ptr<Published> Publish(uint64_t window);
 
+  // From now on, what is published lies in the area, where the fragment is the one at `index`. On the strand, at most once.
+  void Expose(std::shared_ptr<ExposedArea> area, size_t index);
+
   State Export() const { return state_; }
 
   // A worker whose name is forgotten needs no dedup window any more.
@@ -86,6 +93,7 @@ class Fragment {
  private:
   absl::Status DecodeAndStep(const PushInput& input, float weight, uint64_t staleness,
                              BufferPool& scratch, PushOutput& output);
+  std::shared_ptr<Published> NewPublished();
   std::shared_ptr<Published> PinLocked(uint64_t window, std::shared_ptr<Published> published)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -102,6 +110,7 @@ class Fragment {
   absl::Mutex mutex_;
   std::shared_ptr<Published> newest_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, std::shared_ptr<Published>> by_window_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Exposure> exposure_ ABSL_GUARDED_BY(mutex_);  // null: no client reads by itself
 };
 
 }  // namespace tideway

@@ -116,7 +116,13 @@ void ServerCore::HandleHello(const std::shared_ptr<Session>& session, const wire
   welcome.set_pulls_in_flight_max(kPullsInFlightMax);
   welcome.set_lease_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.lease)));
   welcome.set_library_version(kVersion);
-  session->Open(*std::move(identity), welcome);
+  if (!hello.one_sided()) return session->Open(*std::move(identity), welcome);
+  // Not here: registering memory takes long, and this is the transport's thread.
+  executor().Post([self = shared_from_this(), session, identity = *std::move(identity),
+                   welcome = std::move(welcome)]() mutable {
+    self->OfferOneSided(*session, welcome);
+    session->Open(std::move(identity), welcome);
+  });
 }
 
 void ServerCore::HandleRequest(const std::shared_ptr<Session>& session, uint64_t sequence,

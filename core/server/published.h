@@ -1,7 +1,8 @@
 // Published: one immutable version of a fragment's parameters, and its encodings.
 //
 // Made on the fragment's strand, then shared: pulls send straight from it, whatever the master copy does meanwhile. Each codec
-// encodes it once, when it is first asked for.
+// encodes it once, when it is first asked for. Its values lie in a slot of the server's exposed area, where there is one and
+// it has room, and on the heap otherwise.
 //
 // Threads: thread-safe. Encode may take as long as encoding takes; Find never waits for it.
 
@@ -19,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "core/server/exposed_area.h"
 #include "tideway/codec.h"
 
 namespace tideway {
@@ -31,10 +33,16 @@ class Published {
     std::vector<std::byte> memory;  // behind `bytes`, unless they are the values themselves
   };
 
-  Published(uint64_t version, absl::Span<const float> values);
+  // Copies `values`, into `slot` unless that is null.
+  Published(uint64_t version, absl::Span<const float> values,
+            std::unique_ptr<ExposedSlot> slot = nullptr);
 
   uint64_t version() const { return version_; }
   absl::Span<const float> values() const { return values_; }
+  // Where the values lie, or null: on the heap.
+  const ExposedSlot* slot() const { return slot_.get(); }
+  // wire::HashPayload of the values. REQUIRES: slot() is not null.
+  uint64_t slot_hash() const { return slot_hash_; }
 
   // The encoding by `codec` if it is there already, else null. It lives as long as this Published.
   const Encoded* Find(const Codec& codec) const;
@@ -42,7 +50,10 @@ class Published {
 
  private:
   const uint64_t version_;
-  const std::vector<float> values_;
+  const std::unique_ptr<ExposedSlot> slot_;
+  const std::vector<float> heap_;
+  const absl::Span<const float> values_;
+  const uint64_t slot_hash_;
   mutable absl::Mutex mutex_;
   std::map<std::string, std::unique_ptr<const Encoded>> encodings_ ABSL_GUARDED_BY(mutex_);
 };

@@ -221,7 +221,8 @@ std::vector<std::shared_ptr<Session>> ServerCore::SessionsOf(const Worker& worke
   return sessions;
 }
 
-void ServerCore::SessionClosed(uint64_t id) {
+void ServerCore::SessionClosed(uint64_t id, bool exposed) {
+  if (exposed) one_sided_sessions_.fetch_sub(1);
   absl::MutexLock lock(&mutex_);
   sessions_.erase(id);
 }
@@ -280,6 +281,7 @@ void ServerCore::ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
                                     pool_);
   if (!output.ok()) return session->Refuse(output.status());
   CountPush(*output);
+  if (!output->duplicate && output->verdict == wire::Verdict::kApplied) PublishSoon(slot);
   worker.CountPush(output->verdict, output->duplicate, output->staleness, payload.size(),
                    header.elements * sizeof(float));
   Emit({.kind = ServerEvent::Kind::kPush,

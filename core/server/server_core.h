@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "core/runtime/strand.h"
+#include "core/server/exposed_area.h"
 #include "core/server/fragment.h"
 #include "core/server/leader.h"
 #include "core/server/session.h"
@@ -67,7 +69,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void HandlePull(const std::shared_ptr<Session>& session, const wire::FrameHeader& header);
   void HandleRequest(const std::shared_ptr<Session>& session, uint64_t sequence,
                      const wire::ControlRequest& request);
-  void SessionClosed(uint64_t id);
+  // `exposed`: it was offered one-sided pulls.
+  void SessionClosed(uint64_t id, bool exposed);
   wire::Offer offer() const;
   void CountRefused() { sessions_refused_.fetch_add(1); }
 
@@ -77,6 +80,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
         : strand(executor), fragment(std::move(f)) {}
     Strand strand;
     std::unique_ptr<Fragment> fragment;
+    std::atomic<bool> publish_posted{false};
   };
 
   absl::Status Configure();
@@ -86,6 +90,12 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
                                              const wire::Hello& hello);
   absl::Status AdmitWorker(const std::shared_ptr<Session>& session, const wire::Hello& hello,
                            Session::Identity& identity);
+  // Adds to the welcome what the client needs to pull without asking, if that can be had. May take long.
+  void OfferOneSided(Session& session, wire::Welcome& welcome);
+  // The memory that clients may read, made when it is first asked for. An error is logged once, and stays.
+  absl::StatusOr<std::shared_ptr<ExposedArea>> Area();
+  // Publishes the newest version once the pushes that wait have been applied, if somebody may read it by himself.
+  void PublishSoon(Slot& slot);
   // Retires that life of the worker and frees its assignment. False if it had ended already.
   bool EndLife(Worker& worker, uint64_t incarnation, absl::string_view why);
   void ForgetWorker(uint64_t worker);
@@ -129,6 +139,10 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::atomic<uint64_t> duplicates_{0};
   std::atomic<uint64_t> sessions_refused_{0};
   std::atomic<uint64_t> staleness_bins_[kStalenessBins] = {};
+
+  std::atomic<int> one_sided_sessions_{0};
+  absl::Mutex area_mutex_;
+  std::optional<absl::StatusOr<std::shared_ptr<ExposedArea>>> area_ ABSL_GUARDED_BY(area_mutex_);
 
   mutable absl::Mutex mutex_;
   std::map<uint64_t, std::shared_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);

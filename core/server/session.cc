@@ -112,6 +112,10 @@ absl::StatusOr<Landing> Session::LandHello(const wire::FrameHeader& header) {
     auto hello = wire::UnpackControl<wire::Hello>(payload.span());
     if (!hello.ok()) return self->Refuse(hello.status());
     if (self->state_.load() != State::kGreeting) return;
+    // The welcome may take a while: memory is registered for it.
+    if (std::exchange(self->greeted_, true)) {
+      return self->Refuse(absl::InvalidArgumentError("a second hello came before the welcome"));
+    }
     self->core_->HandleHello(self, *hello);
   });
 }
@@ -225,6 +229,21 @@ absl::StatusOr<Landing> Session::LandRefuse(const wire::FrameHeader& header) {
   });
 }
 
+absl::StatusOr<std::string> Session::Expose(absl::Span<const std::byte> memory) {
+  auto connection = this->connection();
+  if (connection == nullptr || connection->one_sided() == nullptr) {
+    return absl::FailedPreconditionError("the connection has no one-sided reads");
+  }
+  auto exposed = connection->one_sided()->Expose(memory);
+  if (!exposed.ok()) return exposed.status();
+  const absl::Span<const std::byte> descriptor = (*exposed)->descriptor();
+  std::string text(reinterpret_cast<const char*>(descriptor.data()), descriptor.size());
+  absl::MutexLock lock(&mutex_);
+  if (connection_ == nullptr) return absl::CancelledError("the session was closed");
+  exposed_ = *std::move(exposed);
+  return text;
+}
+
 void Session::Open(Identity identity, const wire::Welcome& welcome) {
   identity_ = std::move(identity);
   State greeting = State::kGreeting;
@@ -330,12 +349,14 @@ bool Session::IsOpenFor(uint64_t worker) const {
 }
 
 void Session::OnClosed(const absl::Status&) {
+  std::shared_ptr<ExposedMemory> exposed;
   {
     absl::MutexLock lock(&mutex_);
     connection_.reset();
+    exposed = std::move(exposed_);
   }
   state_.store(State::kClosed);
-  core_->SessionClosed(id_);
+  core_->SessionClosed(id_, exposed != nullptr);
 }
 
 }  // namespace tideway

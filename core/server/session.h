@@ -60,6 +60,10 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   // The worker that this session speaks for; null for observers and before the handshake.
   const std::shared_ptr<Worker>& worker() const { return identity_.worker; }
 
+  // Lets the peer read `memory`, which outlives the core, until the session is closed. Returns the descriptor that it needs for
+  // it. FAILED_PRECONDITION: the connection can't. May take long.
+  absl::StatusOr<std::string> Expose(absl::Span<const std::byte> memory);
+
   void Open(Identity identity, const wire::Welcome& welcome);
 
   // The answer to a push: gives its credit back and sends the ack.
@@ -112,6 +116,8 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<Connection> connection_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<ExposedMemory> exposed_ ABSL_GUARDED_BY(mutex_);  // null: nothing
+  bool greeted_ = false;                                            // the transport's thread
   std::atomic<State> state_{State::kGreeting};
   Identity identity_;  // written before state_ becomes kOpen
 

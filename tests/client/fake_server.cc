@@ -53,6 +53,43 @@ class FakeTransport final : public Transport {
 
 }  // namespace
 
+class FakeConnection::Reads final : public OneSided {
+ public:
+  explicit Reads(FakeConnection* connection) : connection_(connection) {}
+  absl::StatusOr<std::shared_ptr<ExposedMemory>> Expose(absl::Span<const std::byte>) override {
+    return absl::ResourceExhaustedError("the client has nothing to expose");
+  }
+  void Read(absl::Span<const std::byte>, size_t offset, absl::Span<std::byte> local, absl::Time,
+            Done done) override {
+    connection_->Read(offset, local, std::move(done));
+  }
+
+ private:
+  FakeConnection* const connection_;
+};
+
+OneSided* FakeConnection::one_sided() {
+  if (server_->area.empty()) return nullptr;
+  if (one_sided_ == nullptr) one_sided_ = std::make_shared<Reads>(this);
+  return one_sided_.get();
+}
+
+void FakeConnection::Read(size_t offset, absl::Span<std::byte> local, Done done) {
+  pending_reads_.push_back(std::move(done));
+  const size_t mine = pending_reads_.size() - 1;
+  server_->executor->Post([self = shared_from_this(), offset, local, mine] {
+    if (self->closed_) return;
+    absl::Status status = self->server_->on_read(offset, local.size());
+    if (absl::IsUnknown(status)) return;
+    const auto& area = self->server_->area;
+    if (status.ok() && (offset > area.size() || local.size() > area.size() - offset)) {
+      status = absl::InvalidArgumentError("beyond the memory");
+    }
+    if (status.ok()) std::memcpy(local.data(), area.data() + offset, local.size());
+    std::exchange(self->pending_reads_[mine], nullptr)(status);
+  });
+}
+
 void FakeConnection::Send(Message message, absl::Time, Done done) {
   if (closed_) {
     server_->executor->Post(
@@ -86,6 +123,9 @@ void FakeConnection::Close(absl::Status reason) {
   server_->executor->Post([self = shared_from_this(), reason = std::move(reason)] {
     for (Done& done : std::exchange(self->pending_sends_, {})) done(reason);
     for (Done& done : std::exchange(self->pending_landings_, {})) done(reason);
+    for (OneSided::Done& done : std::exchange(self->pending_reads_, {})) {
+      if (done != nullptr) done(reason);
+    }
     self->client_->OnClosed(reason);
     self->client_.reset();
   });

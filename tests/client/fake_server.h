@@ -45,13 +45,18 @@ class FakeConnection final : public Connection,
   // Swallows what comes, and completes no more sends, as a dead link does.
   void FallSilent() { silent_ = true; }
 
+  // Reads of the server's `area`, as Connection::one_sided offers them.
+  void Read(size_t offset, absl::Span<std::byte> local, Done done);
+
   void Send(Message message, absl::Time deadline, Done done) override;
   void Close(absl::Status reason) override;
   ConnectionInfo info() const override {
     return {.transport = "fake", .local = "client", .peer = "server"};
   }
+  OneSided* one_sided() override;
 
  private:
+  class Reads;
   void Deliver(const std::string& header, const std::string& payload);
 
   FakeServer* const server_;
@@ -61,6 +66,8 @@ class FakeConnection final : public Connection,
   bool silent_ = false;
   std::vector<Done> pending_sends_;
   std::vector<Done> pending_landings_;
+  std::vector<Done> pending_reads_;
+  std::shared_ptr<OneSided> one_sided_;
 };
 
 struct Frame {
@@ -88,12 +95,17 @@ class FakeServer {
   Executor* const executor;
   const Layout layout;
   std::vector<float> parameters;
+  std::vector<std::byte> area;  // what clients may read; empty: they can't
 
   // The script.
   std::function<absl::Status(int attempt)> on_connect = [](int) { return absl::OkStatus(); };
   std::function<void(FakeConnection&, const Frame&)> on_frame =
       [this](FakeConnection& connection, const Frame& frame) { Behave(connection, frame); };
   wire::Welcome welcome;
+  // Called before each read. Not OK: the read fails with it. UNKNOWN: it never ends, until the connection is closed.
+  std::function<absl::Status(size_t offset, size_t bytes)> on_read = [](size_t, size_t) {
+    return absl::OkStatus();
+  };
 
   // What happened.
   std::vector<Frame> frames;

@@ -1,6 +1,8 @@
 #include "transports/inproc/connection.h"
 
+#include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +12,7 @@ namespace {
 
 // Messages that one connection moves before others have their turn.
 constexpr int kMessagesPerTurn = 16;
+constexpr int kReadsPerTurn = 16;
 
 void CopyPayload(const Message& message, absl::Span<std::byte> destination) {
   for (absl::Span<const std::byte> part : message.payload) {
@@ -21,8 +24,12 @@ void CopyPayload(const Message& message, absl::Span<std::byte> destination) {
 }  // namespace
 
 InprocConnection::InprocConnection(std::shared_ptr<CallbackQueue> queue,
-                                   std::shared_ptr<OpenEnds> open_ends, ConnectionInfo info)
-    : callbacks_(std::move(queue)), open_ends_(std::move(open_ends)), info_(std::move(info)) {}
+                                   std::shared_ptr<OpenEnds> open_ends,
+                                   std::shared_ptr<ExposedTable> exposed, ConnectionInfo info)
+    : callbacks_(std::move(queue)),
+      open_ends_(std::move(open_ends)),
+      exposed_(std::move(exposed)),
+      info_(std::move(info)) {}
 
 void InprocConnection::Join(const std::shared_ptr<InprocConnection>& a,
                             const std::shared_ptr<InprocConnection>& b) {
@@ -98,12 +105,63 @@ void InprocConnection::FinishFront() {
   std::move(op.done)(absl::OkStatus());
 }
 
+absl::StatusOr<std::shared_ptr<ExposedMemory>> InprocConnection::Expose(
+    absl::Span<const std::byte> memory) {
+  if (closing_) return absl::CancelledError("the connection is closed");
+  return exposed_->Expose(memory);
+}
+
+void InprocConnection::Read(absl::Span<const std::byte> descriptor, size_t offset,
+                            absl::Span<std::byte> local, absl::Time deadline, OneSided::Done done) {
+  ReadOp op;
+  // One byte more than is allowed shows that it was too long.
+  descriptor = descriptor.first(std::min(descriptor.size(), kMemoryDescriptorBytesMax + 1));
+  op.descriptor.assign(descriptor.begin(), descriptor.end());
+  op.offset = offset;
+  op.local = local;
+  op.deadline = deadline;
+  op.done = std::move(done);
+  bool wake = false;
+  const absl::Status status = reads_.Push(op, wake);
+  if (!status.ok()) {
+    callbacks_->Post([done = std::move(op.done), status]() mutable { std::move(done)(status); });
+  } else if (wake) {
+    callbacks_->Post([self = shared_from_this()] { self->ServeReads(); });
+  }
+}
+
+void InprocConnection::ServeReads() {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    if (closing_ || peer_->closing_) return;
+    std::optional<ReadOp> op = reads_.Pop();
+    if (!op.has_value() || !ServeRead(*std::move(op))) return;
+  }
+  callbacks_->Post([self = shared_from_this()] { self->ServeReads(); });
+}
+
+bool InprocConnection::ServeRead(ReadOp op) {
+  if (op.deadline < callbacks_->executor().Now()) {
+    const absl::Status late = absl::DeadlineExceededError(
+        absl::StrCat("a read of memory of ", info_.peer,
+                     " was not done by its deadline; the connection is closed"));
+    closing_ = true;
+    std::move(op.done)(late);
+    CloseNow(late);
+    return false;
+  }
+  const absl::Status status = exposed_->Copy(op.descriptor, op.offset, op.local);
+  std::move(op.done)(status);
+  return true;
+}
+
 void InprocConnection::CloseNow(const absl::Status& reason) {
   if (std::exchange(closed_, true)) return;
   const std::shared_ptr<InprocConnection> self = shared_from_this();
   closing_ = true;
   open_ends_->erase(self);
+  reads_.Fail(reason, /*for_good=*/false);  // what their completions send is failed below
   queue_.Close(taken_, reason);
+  reads_.Fail(reason, /*for_good=*/true);
   const std::shared_ptr<Receiver> receiver = std::move(receiver_);
   if (receiver != nullptr) receiver->OnClosed(reason);
   const std::shared_ptr<InprocConnection> peer = std::move(peer_);

@@ -15,6 +15,7 @@
 #include "tideway/transport.h"
 #include "transports/inproc/callback_queue.h"
 #include "transports/inproc/connection.h"
+#include "transports/inproc/exposed_table.h"
 
 namespace tideway::inproc {
 namespace {
@@ -23,6 +24,13 @@ TransportInfo Info() {
   TransportInfo info;
   info.name = "inproc";
   info.schemes = {"inproc"};
+  ProviderInfo provider;
+  provider.name = info.name;
+  provider.scheme = "inproc";
+  provider.same_host_only = true;
+  provider.one_sided = true;
+  provider.wait = "has no thread of its own";
+  info.providers = {provider};
   return info;
 }
 
@@ -42,6 +50,7 @@ struct Hub {
 
   const std::shared_ptr<CallbackQueue> callbacks;
   const std::shared_ptr<OpenEnds> open_ends = std::make_shared<OpenEnds>();
+  const std::shared_ptr<ExposedTable> exposed = std::make_shared<ExposedTable>();
   uint64_t clients = 0;  // the callback queue's
 
   absl::Mutex mutex;
@@ -91,7 +100,9 @@ absl::StatusOr<std::shared_ptr<InprocConnection>> Meet(Hub& hub, const Uri& uri,
     info.transport = "inproc";
     info.local = local;
     info.peer = peer;
-    return std::make_shared<InprocConnection>(hub.callbacks, hub.open_ends, std::move(info));
+    info.details["one_sided"] = "a copy within the process";
+    return std::make_shared<InprocConnection>(hub.callbacks, hub.open_ends, hub.exposed,
+                                              std::move(info));
   };
   auto client = end(client_name, uri.ToString());
   auto server = end(uri.ToString(), client_name);

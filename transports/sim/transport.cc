@@ -237,6 +237,7 @@ std::shared_ptr<SimConnection> Node::NewEnd(uint64_t id, bool is_server, const s
   identity.info.transport = "sim";
   identity.info.local = local;
   identity.info.peer = peer;
+  identity.info.details["one_sided"] = "missing: a simulated host has no memory of its own to read";
   return std::make_shared<SimConnection>(network_, executor_, std::move(identity));
 }
 

@@ -41,6 +41,7 @@ absl::StatusOr<std::shared_ptr<TcpConnection>> TcpConnection::Create(std::shared
     return absl::UnavailableError(absl::StrCat("the peer is gone again: ", error.message()));
   ApplyConnectionOptions(socket.native_handle());
   info.details = Describe(socket.native_handle());
+  info.details["one_sided"] = "missing: TCP has no reads of a peer's memory";
   auto connection =
       std::make_shared<TcpConnection>(std::move(loop), std::move(socket), std::move(info));
   if (connection->loop_->Register(connection)) return connection;

@@ -70,6 +70,9 @@ struct ClientOptions {
   size_t bytes_in_flight_max =
       size_t{16} << 20;  // encoded bytes un-acked per server; the server may grant less
   absl::Duration reconnect_timeout = absl::Seconds(60);
+  // Read parameters straight from the servers' memory, without their CPUs, where the transport can (RDMA, shared memory) and
+  // codec_down is identity. What can't be read is asked for; connections() says which and why.
+  bool one_sided_pull = true;
 };
 
 struct PushOptions {
@@ -101,6 +104,7 @@ struct PullReport {
   uint64_t version_max = 0;
   uint64_t bytes = 0;  // encoded
   uint64_t bytes_fp32 = 0;
+  uint32_t one_sided = 0;  // of the fragments: read from the server's memory, without its CPU
 };
 
 class Client {
@@ -159,7 +163,8 @@ class Client {
   virtual std::vector<float> residual() const = 0;
   virtual absl::Status SetResidual(std::vector<float> residual) = 0;
 
-  // The layout, and which connection each server got: transport, addresses, details.
+  // The layout, and which connection each server got: transport, addresses, details; details["pull"] is "one-sided", or
+  // "two-sided: " and why.
   virtual const Layout& layout() const = 0;
   virtual std::vector<ConnectionInfo> connections() const = 0;
   // One per server, in the order of their indices: the path of its data, and why not another one.

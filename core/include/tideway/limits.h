@@ -18,6 +18,8 @@ inline constexpr size_t kMessagePayloadBytesMax = size_t{64} << 20;
 inline constexpr size_t kGatherPartsMax = 8;
 // What ExposedMemory::descriptor may have: a packed remote key of a host with many adapters, and a little.
 inline constexpr size_t kMemoryDescriptorBytesMax = 1024;
+inline constexpr size_t kExposedMemoriesMax = size_t{1} << 16;  // per transport
+inline constexpr size_t kReadsInFlightMax = 4096;               // one-sided, per connection
 // What one connection may hold in its send queue before Send answers RESOURCE_EXHAUSTED.
 inline constexpr size_t kSendQueueBytesMax = size_t{256} << 20;
 inline constexpr size_t kSendQueueMessagesMax = 8192;
@@ -58,6 +60,13 @@ inline constexpr size_t kRetiredIncarnationsKept =
 inline constexpr size_t kWorkersMax = 4096;  // names that a server remembers
 inline constexpr size_t kPublishedWindowsKept =
     4;  // grace windows whose snapshot a server still serves
+
+// --- one-sided pulls ------------------------------------------------------------------------------
+// Snapshots of one fragment that peers can read: the pinned ones, the newest, and the one that is being written.
+inline constexpr size_t kExposedSlotsPerFragment = kPublishedWindowsKept + 2;
+inline constexpr size_t kOneSidedBytesMaxDefault = size_t{8} << 30;  // of one server's exposed area
+inline constexpr size_t kDirectoryReadBytesMax = size_t{64} << 10;   // of one read of the directory
+inline constexpr int kOneSidedTriesMax = 4;  // reads of one fragment before it is asked for
 
 // No codec may need more than this for `elements` floats: bounds what a receiver accepts unseen.
 constexpr size_t EncodedBytesMax(size_t elements) { return 8 * elements + 1024; }

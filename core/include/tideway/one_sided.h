@@ -53,7 +53,7 @@ class OneSided {
   // Reads local.size() bytes that begin `offset` bytes into the memory behind `descriptor`. `descriptor` is copied; `local`
   // belongs to the transport until `done` fires. INVALID_ARGUMENT: the descriptor is damaged, or the range goes beyond the
   // memory. UNAVAILABLE: the connection broke. DEADLINE_EXCEEDED: the deadline passed, and the connection is closed, since a
-  // read can't be taken back. A read of nothing is OK.
+  // read can't be taken back. RESOURCE_EXHAUSTED: kReadsInFlightMax wait already. A read of nothing is OK.
   virtual void Read(absl::Span<const std::byte> descriptor, size_t offset,
                     absl::Span<std::byte> local, absl::Time deadline, Done done) = 0;
 };

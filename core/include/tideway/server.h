@@ -81,6 +81,9 @@ struct ServerOptions {
   absl::Duration lease = absl::Seconds(15);
   size_t credit_bytes = kCreditBytesDefault;  // granted to each worker
   size_t sessions_max = 256;
+  // Memory that clients may read without this server's CPU, where the transport can (RDMA, shared memory): six times the fp32
+  // parameters of this server, registered when the first such client comes. 0: no client may. A client that may not, asks.
+  size_t one_sided_bytes_max = kOneSidedBytesMaxDefault;
   // Where snapshots go: one folder per snapshot, and LATEST. Empty: snapshots are refused.
   std::string snapshot_dir = {};
   absl::Duration snapshot_interval = absl::ZeroDuration();  // zero: only when asked for
