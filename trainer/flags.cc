@@ -62,7 +62,7 @@ void AddRunFlags(CLI::App* app, Settings* s, Extras* extras) {
   app->add_option("--run", s->run_file, "take all settings from a run.json; flags win over it")
       ->group(group);
   app->add_option("--transport", s->transport,
-                  "of a local run: auto, or a name that `tideway transports` lists")
+                  "of a local run: a transport such as tcp, or auto for the quickest that is there")
       ->capture_default_str()
       ->group(group);
   app->add_option("--slow", s->slow, "how many times slower each worker is, e.g. 1,3")

@@ -9,12 +9,17 @@
 namespace tideway {
 namespace {
 
-constexpr int kPings = 9;
+// The first messages over a path pay for what only they pay for: lanes being wired up, pages touched, windows opening. They
+// are not counted.
+constexpr int kPingsCold = 4;
+constexpr int kPings = 15;  // counted
 constexpr size_t kTrialBytes = size_t{64} << 10;
 // A path that takes longer for the trial is slow enough for the trial to tell its bandwidth.
 constexpr absl::Duration kTrialSlow = absl::Milliseconds(2);
 constexpr size_t kStreamMessages = 2;
 constexpr size_t kStreamBytes = kProbeBytesMax;  // each
+constexpr int kStreamsCold = 1;
+constexpr int kStreams = 4;  // counted; the best of them tells what the path can do
 
 double Rate(size_t bytes, absl::Duration span) {
   return static_cast<double>(bytes) / std::max(absl::ToDoubleSeconds(span), 1e-9);
@@ -109,15 +114,26 @@ void PathProbe::BeginMeasuring() {
   SendProbe(0);
 }
 
+// One buffer serves all probes, so that none of them waits for memory to be written for it.
+absl::Status PathProbe::MakePayload() {
+  if (payload_ != nullptr) return absl::OkStatus();
+  absl::StatusOr<Buffer> buffer = shared_->pool.Take(kStreamBytes);
+  if (!buffer.ok()) return buffer.status();
+  payload_ = std::make_shared<Buffer>(*std::move(buffer));
+  // Memory that was never written may be shared zero pages, which would move too fast.
+  std::memset(payload_->data(), 0x5a, payload_->size());
+  return absl::OkStatus();
+}
+
 void PathProbe::SendProbe(size_t payload_bytes) {
-  absl::StatusOr<Buffer> frame = shared_->pool.Take(payload_bytes);
-  if (!frame.ok()) {
-    Finish(frame.status());
+  absl::StatusOr<Buffer> frame = shared_->pool.Take(0);
+  absl::Status status = frame.status();
+  if (status.ok() && payload_bytes > 0) status = MakePayload();
+  if (!status.ok()) {
+    Finish(std::move(status));
     return;
   }
   auto kept = std::make_shared<Buffer>(*std::move(frame));
-  // Memory that was never written may be shared zero pages, which would move too fast.
-  std::memset(kept->data(), 0x5a, kept->size());
   wire::FrameHeader header;
   header.type = static_cast<uint8_t>(wire::FrameType::kProbe);
   header.sequence = ++sequence_;
@@ -125,9 +141,12 @@ void PathProbe::SendProbe(size_t payload_bytes) {
   wire::WriteHeader(header, kept->headroom(wire::kFrameHeaderBytes));
   Message message;
   message.header = kept->headroom(wire::kFrameHeaderBytes);
-  if (payload_bytes > 0) message.payload.push_back(kept->span());
+  if (payload_bytes > 0) {
+    message.payload.push_back(std::as_const(*payload_).span().first(payload_bytes));
+  }
   if (unacknowledged_++ == 0) began_ = shared_->tasks.Now();
-  connection_->Send(std::move(message), absl::InfiniteFuture(), [kept](const absl::Status&) {});
+  connection_->Send(std::move(message), absl::InfiniteFuture(),
+                    [kept, payload = payload_](const absl::Status&) {});
 }
 
 void PathProbe::OnProbeAck(absl::Time arrived) {
@@ -142,8 +161,7 @@ void PathProbe::OnProbeAck(absl::Time arrived) {
       BeginStreaming(span);
       break;
     case Phase::kStreaming:
-      result_.bandwidth_bytes_per_s = Rate(kStreamMessages * kStreamBytes, span);
-      Finish(absl::OkStatus());
+      OnStream(span);
       break;
     default:
       Finish(absl::InvalidArgumentError("the server acknowledged a probe that was not sent"));
@@ -152,10 +170,11 @@ void PathProbe::OnProbeAck(absl::Time arrived) {
 
 void PathProbe::OnPing(absl::Duration round_trip) {
   round_trips_.push_back(round_trip);
-  if (round_trips_.size() < kPings) {
+  if (round_trips_.size() < kPingsCold + kPings) {
     SendProbe(0);
     return;
   }
+  round_trips_.erase(round_trips_.begin(), round_trips_.begin() + kPingsCold);
   const auto middle = round_trips_.begin() + kPings / 2;
   std::nth_element(round_trips_.begin(), middle, round_trips_.end());
   result_.latency = *middle;
@@ -170,6 +189,22 @@ void PathProbe::BeginStreaming(absl::Duration trial) {
     return;
   }
   phase_ = Phase::kStreaming;
+  SendStream();
+}
+
+void PathProbe::OnStream(absl::Duration span) {
+  if (++streams_ > kStreamsCold) {
+    result_.bandwidth_bytes_per_s =
+        std::max(result_.bandwidth_bytes_per_s, Rate(kStreamMessages * kStreamBytes, span));
+  }
+  if (streams_ < kStreamsCold + kStreams) {
+    SendStream();
+  } else {
+    Finish(absl::OkStatus());
+  }
+}
+
+void PathProbe::SendStream() {
   for (size_t i = 0; i < kStreamMessages && phase_ == Phase::kStreaming; ++i) {
     SendProbe(kStreamBytes);
   }

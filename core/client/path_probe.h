@@ -2,11 +2,11 @@
 //
 //   connecting  -> connected                  -> discovering, if wanted
 //   discovering -> offer                      -> pinging, if wanted
-//   pinging     -> kPings acknowledged        -> streaming: 64 KiB first; where that was quick, 2 MiB
+//   pinging     -> all acknowledged           -> streaming: 64 KiB first; where that was quick, 2 MiB some times
 //   streaming   -> acknowledged               -> done
 //   any         -> closed, refused, too late  -> done, with the reason
 //
-// A few milliseconds on a good path; bounded by the deadline on any other.
+// Some ten milliseconds on a good path; bounded by the deadline on any other.
 //
 // Threads: Start and `done` on the client's state strand; frames are placed on the transport's thread.
 
@@ -61,10 +61,13 @@ class PathProbe final : public Receiver, public std::enable_shared_from_this<Pat
   void Discover();
   void OnOffer(absl::Span<const std::byte> payload);
   void BeginMeasuring();
+  absl::Status MakePayload();
   void SendProbe(size_t payload_bytes);
   void OnProbeAck(absl::Time arrived);
   void OnPing(absl::Duration round_trip);
   void BeginStreaming(absl::Duration trial);
+  void OnStream(absl::Duration span);
+  void SendStream();
   absl::StatusOr<Landing> LandControl(const wire::FrameHeader& header);
   void Finish(absl::Status status);
 
@@ -78,8 +81,10 @@ class PathProbe final : public Receiver, public std::enable_shared_from_this<Pat
       owner_;  // of shared_, while the connection lives; the transport's thread, or before it begins
   std::shared_ptr<Connection> connection_;
   TimerId timer_ = 0;
+  std::shared_ptr<Buffer> payload_;  // of all probes; null: none has had one
   uint64_t sequence_ = 0;
   size_t unacknowledged_ = 0;
+  int streams_ = 0;
   absl::Time began_;
   std::vector<absl::Duration> round_trips_;
 };

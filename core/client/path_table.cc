@@ -22,12 +22,20 @@ const LocalPath* Find(const std::vector<LocalPath>& paths, absl::string_view pro
   return it == paths.end() ? nullptr : &*it;
 }
 
+// Shared memory has to be four times as slow as a network path before it is left for that: a probe of some milliseconds is noisy,
+// and does not see that it spares each end a copy, and reads that need no processor at the other end.
+constexpr double kSharedMemoryCost = 0.25;
+
+absl::Duration Cost(const TransportCandidate& candidate) {
+  return candidate.fragment_time() * (candidate.same_host_only ? kSharedMemoryCost : 1.0);
+}
+
 // Usable and measured first, the quickest of them at the front; the refused ones at the end.
 bool Before(const TransportCandidate& a, const TransportCandidate& b) {
   if (a.refused.empty() != b.refused.empty()) return a.refused.empty();
   if (!a.refused.empty()) return false;
   if (a.measured != b.measured) return a.measured;
-  return a.measured && a.fragment_time() < b.fragment_time();
+  return a.measured && Cost(a) < Cost(b);
 }
 
 }  // namespace
@@ -111,6 +119,7 @@ TransportCandidate PathTable::Compose(const wire::Path& path, const LocalPath* l
     candidate.refused = absl::StrCat("require=", asked_.params.at(kRequire), " leaves it out");
   }
   if (!candidate.refused.empty()) return candidate;
+  candidate.same_host_only = local->provider.same_host_only;
   // The server may listen on every address; it is reached where we asked it.
   uri->host = asked_.host;
   candidate.uri = uri->ToString();
@@ -172,8 +181,10 @@ std::string PathTable::WhyBest() const {
   if (usable == 0) return "";
   if (usable == 1) return "the only one that both ends can use";
   if (!all.front().measured) return "the first of those that both ends can use; none was measured";
-  return absl::StrFormat("the quickest of %d: %.0f us for %d KiB", usable,
-                         absl::ToDoubleMicroseconds(all.front().fragment_time()),
+  const TransportCandidate& best = all.front();
+  return absl::StrFormat("%s of %d: %.0f us for %d KiB",
+                         best.same_host_only ? "shared memory, the best" : "the quickest", usable,
+                         absl::ToDoubleMicroseconds(best.fragment_time()),
                          kFragmentBytesDefault >> 10);
 }
 

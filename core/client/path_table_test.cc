@@ -77,17 +77,31 @@ TEST(PathTable, TakesTheUsablePathThatMovesAFragmentSoonest) {
   MeasureAll(table);
   EXPECT_EQ(BestOf(table), "ucx/sm");
   EXPECT_EQ(table.Best()->uri, "ucx://head:1001?tls=sm") << "it is reached where we asked";
-  EXPECT_THAT(table.WhyBest(), HasSubstr("the quickest of 4"));
+  EXPECT_THAT(table.WhyBest(), HasSubstr("shared memory, the best of 4"));
 }
 
 TEST(PathTable, ALowLatencyDoesNotMakeUpForALowBandwidth) {
   PathTable table = Table();
   table.SetOffer(OfferOfAll(), LocalAll(), "here");
-  table.SetMeasured("ucx/sm", absl::Microseconds(1), 1e8);
+  table.SetMeasured("ucx/sm", absl::Microseconds(1),
+                    1e8);  // shared memory is preferred, but not at any price
   table.SetMeasured("tcp", absl::Microseconds(50), 5e9);
   table.SetMeasured("ucx/tcp", absl::Microseconds(50), 1e9);
   table.SetMeasured("ofi+net", absl::Microseconds(50), 1e9);
   EXPECT_EQ(BestOf(table), "tcp");
+}
+
+TEST(PathTable, SharedMemoryIsTakenUnlessItIsFourTimesAsSlow) {
+  PathTable table = Table();
+  table.SetOffer(OfferOfAll(), LocalAll(), "here");
+  table.SetMeasured("tcp", absl::Microseconds(30), 7e9);
+  table.SetMeasured("ucx/tcp", absl::Microseconds(40), 2e9);
+  table.SetMeasured("ofi+net", absl::Microseconds(40), 2e9);
+  table.SetMeasured("ucx/sm", absl::Microseconds(130), 5e9);
+  EXPECT_EQ(BestOf(table), "ucx/sm");
+  table.SetMeasured("ucx/sm", absl::Microseconds(600), 5e9);
+  EXPECT_EQ(BestOf(table), "tcp");
+  EXPECT_THAT(table.WhyBest(), HasSubstr("the quickest of 4"));
 }
 
 TEST(PathTable, RefusesMemoryOfAnotherHostAndWhatEitherEndLacksAndSaysWhy) {

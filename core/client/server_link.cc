@@ -61,26 +61,21 @@ ServerLink::ServerLink(ClientShared* shared, uint32_t index, Events events)
       requests_(shared, this),
       selector_(shared->config.servers[index].scheme == kAutoScheme
                     ? std::make_unique<PathSelector>(shared, shared->config.servers[index])
-                    : nullptr) {
-  absl::MutexLock lock(&mutex_);
-  report_.server = name();
-  report_.asked = shared->config.servers[index].ToString();
-}
+                    : nullptr),
+      report_(name(), shared->config.servers[index].ToString()) {}
 
 std::string ServerLink::name() const {
   return absl::StrCat("server ", index_, " (", shared_->config.servers[index_].ToString(), ")");
 }
 
 ConnectionInfo ServerLink::info() const {
-  absl::MutexLock lock(&mutex_);
-  ConnectionInfo info = report_.connection;
+  ConnectionInfo info = report_.connection();
   info.details["pull"] = pulls_.one_sided().mode();
   return info;
 }
 
 TransportReport ServerLink::report() const {
-  absl::MutexLock lock(&mutex_);
-  TransportReport report = report_;
+  TransportReport report = report_.report();
   report.connection.details["pull"] = pulls_.one_sided().mode();
   return report;
 }
@@ -95,9 +90,11 @@ void ServerLink::Connect() {
   const Uri& uri = shared_->config.servers[index_];
   const uint64_t attempt = ++attempt_;
   if (selector_ == nullptr) {
-    path_ = {.uri = uri,
-             .provider = ProviderNameOf(shared_->config.runtime->transports(), uri),
-             .why = "the address names it"};
+    if (path_.provider.empty()) {  // naming it probes the transport: once is enough
+      path_ = {.uri = uri,
+               .provider = ProviderNameOf(shared_->config.runtime->transports(), uri),
+               .why = "the address names it"};
+    }
     ConnectTo(uri);
     return;
   }
@@ -109,10 +106,7 @@ void ServerLink::Connect() {
 
 void ServerLink::OnSelected(uint64_t attempt, absl::StatusOr<PathSelector::Choice> choice) {
   if (state_ != State::kSelecting || attempt != attempt_) return;  // shut down in the meantime
-  {
-    absl::MutexLock lock(&mutex_);
-    report_.candidates = selector_->Candidates();
-  }
+  report_.SetCandidates(selector_->Candidates());
   if (choice.ok()) {
     path_ = *std::move(choice);
     ConnectTo(path_.uri);
@@ -255,34 +249,14 @@ void ServerLink::GiveUpPath(const absl::Status& why) {
   // Cancelled: we closed it ourselves, for a reason that the path has no part in.
   if (selector_ == nullptr || absl::IsCancelled(why)) return;
   selector_->GiveUp(path_.provider, absl::StrCat("it broke: ", why.message()));
-  absl::MutexLock lock(&mutex_);
-  report_.candidates = selector_->Candidates();
+  report_.SetCandidates(selector_->Candidates());
 }
 
 void ServerLink::ReportPath() {
-  std::string summary;
-  std::string change;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!report_.got.empty() && report_.provider != path_.provider) {
-      report_.switches.push_back({.from = report_.provider,
-                                  .to = path_.provider,
-                                  .reason = std::string(last_error_.message()),
-                                  .at = shared_->tasks.Now()});
-      ++report_.switches_total;
-      if (report_.switches.size() > kTransportSwitchesKept)
-        report_.switches.erase(report_.switches.begin());
-      change = absl::StrCat(name(), ": the data path changed from ", report_.provider, " to ",
-                            path_.provider, ": ", last_error_.message());
-    }
-    report_.got = path_.uri.ToString();
-    report_.provider = path_.provider;
-    report_.why = path_.why;
-    report_.connection = connection_->info();
-    summary = report_.Summary();
-  }
-  if (!change.empty()) shared_->config.runtime->Log(LogLevel::kWarning, change);
-  shared_->config.runtime->Log(LogLevel::kInfo, summary);
+  const PathReport::News news =
+      report_.Holds(path_, connection_->info(), last_error_.message(), shared_->tasks.Now());
+  if (!news.change.empty()) shared_->config.runtime->Log(LogLevel::kWarning, news.change);
+  shared_->config.runtime->Log(LogLevel::kInfo, news.summary);
 }
 
 void ServerLink::Rest(const absl::Status& reason) {
@@ -502,7 +476,7 @@ void ServerLink::SendStatus() {
   wire::Heartbeat& heartbeat = *request.mutable_heartbeat();
   *heartbeat.mutable_status() = wire::ToProto(shared_->status);
   heartbeat.set_transport(path_.provider);
-  heartbeat.set_transport_switches(report().switches_total);
+  heartbeat.set_transport_switches(report_.switches());
   requests_.Add(std::move(request), absl::InfiniteFuture(), [](const auto&) {});
 }
 

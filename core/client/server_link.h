@@ -41,11 +41,11 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "core/client/backoff.h"
 #include "core/client/client_shared.h"
 #include "core/client/frame_sender.h"
+#include "core/client/path_report.h"
 #include "core/client/path_selector.h"
 #include "core/client/pull_lane.h"
 #include "core/client/push_lane.h"
@@ -137,6 +137,7 @@ class ServerLink final : public FrameSender {
 
   const std::unique_ptr<PathSelector> selector_;  // null: the address names the path
   PathSelector::Choice path_;                     // of the present attempt
+  PathReport report_;
 
   State state_ = State::kIdle;
   uint64_t attempt_ = 0;  // numbers the connections
@@ -156,9 +157,6 @@ class ServerLink final : public FrameSender {
   absl::Status final_;
 
   std::atomic<int64_t> alive_ns_{0};  // when the connection last showed a sign of life
-
-  mutable absl::Mutex mutex_;
-  TransportReport report_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tideway

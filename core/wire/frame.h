@@ -35,9 +35,11 @@ enum class FrameType : uint8_t {
   kPullReply = 7,  // server -> client, one encoded fragment
   kRequest = 8,    // client -> server, ControlRequest
   kReply = 9,      // server -> client, ControlReply
-  kDiscover = 10,  // client -> server, Discover: which paths are there; before the hello or instead of it
-  kOffer = 11,     // server -> client, Offer
-  kProbe = 12,     // client -> server, any payload of at most kProbeBytesMax, to be measured; before the hello or instead of it
+  kDiscover =
+      10,  // client -> server, Discover: which paths are there; before the hello or instead of it
+  kOffer = 11,  // server -> client, Offer
+  kProbe =
+      12,  // client -> server, any payload of at most kProbeBytesMax, to be measured; before the hello or instead of it
   kProbeAck = 13,  // server -> client, no payload: the probe with that sequence has landed
 };
 

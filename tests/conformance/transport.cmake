@@ -4,7 +4,7 @@ set(TIDEWAY_MUST_RUN_PROVIDERS "" CACHE STRING
 string(REPLACE ";" "," must_run "${TIDEWAY_MUST_RUN_PROVIDERS}")
 
 tideway_test(transport_conformance_test
-  SRCS transport_fixture.cc transport_conformance_test.cc transport_messages_test.cc
+  SRCS transport_main.cc transport_fixture.cc transport_conformance_test.cc transport_messages_test.cc
        transport_connecting_test.cc transport_closing_test.cc transport_flow_test.cc
        transport_stop_test.cc transport_many_test.cc transport_one_sided_test.cc
   DEPS tideway_transports xxHash::xxhash TIMEOUT_S 300)

@@ -64,6 +64,17 @@ std::vector<Subject> Subjects() {
                           [entry] { return InVirtualTime(entry()); }});
     }
   }
+  for (const Uri& uri : Flags().also) {
+    for (const TransportEntry& listed : registry->entries()) {
+      if (std::find(listed.schemes.begin(), listed.schemes.end(), uri.scheme) ==
+          listed.schemes.end())
+        continue;
+      ProviderInfo provider{.scheme = uri.scheme, .params = uri.params};
+      provider.name = uri.scheme;
+      for (const auto& [key, value] : uri.params) absl::StrAppend(&provider.name, "_", value);
+      subjects.push_back({TestName(provider.name), provider, EntryOf(registry, listed)});
+    }
+  }
   return subjects;
 }
 

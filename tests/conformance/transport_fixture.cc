@@ -9,6 +9,11 @@
 
 namespace tideway::testing {
 
+SuiteFlags& Flags() {
+  static SuiteFlags flags;
+  return flags;
+}
+
 std::vector<std::string> MustRunProviders() {
   return absl::StrSplit(TIDEWAY_MUST_RUN_PROVIDERS, absl::ByAnyChar(",; "), absl::SkipEmpty());
 }

@@ -21,6 +21,7 @@
 #include "gtest/gtest.h"
 #include "tests/conformance/transport_probe.h"
 #include "tideway/transport.h"
+#include "tideway/uri.h"
 
 namespace tideway::testing {
 
@@ -32,6 +33,15 @@ struct Subject {
 };
 
 std::vector<Subject> Subjects();
+
+// What the program was told before its tests began.
+struct SuiteFlags {
+  // Where the tests listen. An adapter that does not serve the loopback address needs its own.
+  std::string host = "127.0.0.1";
+  // Addresses whose scheme and parameters are subjects too, beside the listed providers.
+  std::vector<Uri> also;
+};
+SuiteFlags& Flags();
 
 // The providers that this build promises to run.
 std::vector<std::string> MustRunProviders();
@@ -56,7 +66,7 @@ class Transports : public ::testing::TestWithParam<Subject> {
   void SetUp() override;
 
   // An address of the provider under test. Parameters in `rest` come on top of the provider's own.
-  Uri Address(const std::string& rest = "127.0.0.1:0") const;
+  Uri Address(const std::string& rest = Flags().host + ":0") const;
 
   // Listens and connects once. `shape` prepares each end before anything can arrive.
   Pair Connected(const std::function<void(Peer& client, Peer& server)>& shape = nullptr);

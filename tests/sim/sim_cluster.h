@@ -86,7 +86,8 @@ struct SimClusterOptions {
   size_t elements = 100;
   size_t fragment_bytes = 64;
   int workers = 8;
-  std::string scheme = "sim";  // or auto: clients ask for paths and measure them, through the same network
+  std::string scheme =
+      "sim";  // or auto: clients ask for paths and measure them, through the same network
   ClientOptions client;  // servers and worker are filled in
   ServerOptions server;
   SimLink link = {.latency = absl::Milliseconds(5), .jitter = absl::Milliseconds(2)};

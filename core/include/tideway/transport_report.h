@@ -31,6 +31,7 @@ struct TransportCandidate {
   std::string provider;  // ProviderInfo::name
   std::string uri;       // where the client would connect; empty if the server does not offer it
   std::string refused;   // why it can't be used or was given up; empty: it can be used
+  bool same_host_only = false;  // shared memory
   bool measured = false;
   double latency_us = 0;             // round trip of an empty message
   double bandwidth_bytes_per_s = 0;  // of the payload, one message after the other

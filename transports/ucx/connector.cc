@@ -1,0 +1,141 @@
+#include "transports/ucx/connector.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "asio/post.hpp"
+#include "transports/ucx/connection.h"
+
+namespace tideway::ucx {
+
+using asio::ip::tcp;
+
+Connector::Connector(std::shared_ptr<Shared> shared, Uri uri, Settings settings,
+                     std::shared_ptr<Receiver> receiver, ConnectDone done)
+    : shared_(std::move(shared)),
+      loop_(shared_->loop),
+      uri_(std::move(uri)),
+      settings_(std::move(settings)),
+      receiver_(std::move(receiver)),
+      done_(std::move(done)) {}
+
+void Connector::Start(absl::Time deadline) {
+  if (!loop_->Register(shared_from_this())) {
+    Finish(absl::CancelledError("the transport was stopped"));
+    return;
+  }
+  if (deadline <= loop_->executor().Now()) {
+    FinishLate();
+    return;
+  }
+  if (deadline < absl::InfiniteFuture()) {
+    timer_.emplace(loop_->io());
+    timer_->expires_after(absl::ToChronoNanoseconds(std::clamp(
+        deadline - loop_->executor().Now(), absl::ZeroDuration(), absl::Hours(24 * 365))));
+    timer_->async_wait([self = shared_from_this()](const asio::error_code& error) {
+      if (!error) self->FinishLate();
+    });
+  }
+  asio::error_code not_numeric;
+  const asio::ip::address address = asio::ip::make_address(uri_.host, not_numeric);
+  if (not_numeric) {
+    Resolve();
+    return;
+  }
+  endpoints_ = {tcp::endpoint(address, *uri_.port)};
+  TryNext();
+}
+
+void Connector::FinishLate() {
+  Finish(absl::DeadlineExceededError(
+      absl::StrCat("no connection with ", uri_.ToString(), " by the deadline")));
+}
+
+void Connector::Resolve() {
+  resolver_.emplace(loop_->io());
+  resolver_->async_resolve(
+      uri_.host, absl::StrCat(*uri_.port), tcp::resolver::numeric_service,
+      [self = shared_from_this()](const asio::error_code& error,
+                                  const tcp::resolver::results_type& results) {
+        if (!self->done_) return;
+        if (error) {
+          self->Finish(absl::UnavailableError(absl::StrCat(
+              "the name '", self->uri_.host, "' leads to no address: ", error.message())));
+          return;
+        }
+        for (const auto& result : results) self->endpoints_.push_back(result.endpoint());
+        self->TryNext();
+      });
+}
+
+void Connector::TryNext() {
+  if (next_endpoint_ == endpoints_.size()) {
+    Finish(absl::UnavailableError(absl::StrCat("can't connect to ", uri_.ToString(), ": ",
+                                               last_error_, "; is the server running there?")));
+    return;
+  }
+  const tcp::endpoint endpoint = endpoints_[next_endpoint_++];
+  asio::error_code error;
+  socket_.emplace(loop_->io());
+  socket_->open(endpoint.protocol(), error);
+  if (error) {
+    last_error_ = error.message();
+    TryNext();
+    return;
+  }
+  socket_->async_connect(endpoint, [self = shared_from_this()](const asio::error_code& result) {
+    if (!self->done_) return;
+    if (!result) {
+      self->OnConnected();
+      return;
+    }
+    self->last_error_ = result.message();
+    self->TryNext();
+  });
+}
+
+void Connector::OnConnected() {
+  handshake_ = std::make_shared<Handshake>(
+      shared_, settings_, *std::move(socket_),
+      [self = shared_from_this()](absl::StatusOr<Link> link) { self->OnShaken(std::move(link)); });
+  socket_.reset();
+  handshake_->StartClient();
+}
+
+void Connector::OnShaken(absl::StatusOr<Link> link) {
+  if (!link.ok()) {
+    Finish(link.status());
+    return;
+  }
+  absl::StatusOr<std::shared_ptr<UcxConnection>> connection =
+      UcxConnection::Create(shared_, *std::move(link));
+  if (!connection.ok()) {
+    Finish(connection.status());
+    return;
+  }
+  std::shared_ptr<Receiver> receiver = std::move(receiver_);
+  ConnectDone done = std::exchange(done_, nullptr);
+  Finish(absl::OkStatus());
+  std::move(done)(std::shared_ptr<Connection>(*connection));
+  (*connection)->Start(std::move(receiver));
+}
+
+void Connector::Finish(absl::Status status) {
+  timer_.reset();
+  if (resolver_.has_value()) resolver_->cancel();
+  resolver_.reset();
+  socket_.reset();
+  if (handshake_ != nullptr) handshake_->Cancel();
+  handshake_.reset();
+  receiver_.reset();
+  if (done_) {
+    // Not inside Start: that may run inside no callback, but a failure must still come later than
+    // what caused it.
+    ConnectDone done = std::exchange(done_, nullptr);
+    std::move(done)(std::move(status));
+  }
+  loop_->Unregister(this);
+}
+
+}  // namespace tideway::ucx
