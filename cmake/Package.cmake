@@ -19,6 +19,10 @@ install(DIRECTORY "${TIDEWAY_GENERATED_DIR}/tideway" DESTINATION "${CMAKE_INSTAL
 
 set(tideway_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/Tideway")
 install(EXPORT TidewayTargets NAMESPACE Tideway:: DESTINATION "${tideway_package_dir}")
+get_property(TIDEWAY_PKG_CONFIG_NEEDS GLOBAL PROPERTY TIDEWAY_PKG_CONFIG_NEEDS)
+if(TIDEWAY_PKG_CONFIG_NEEDS)
+  string(PREPEND TIDEWAY_PKG_CONFIG_NEEDS "find_dependency(PkgConfig)\n")
+endif()
 configure_package_config_file(cmake/TidewayConfig.cmake.in
   "${PROJECT_BINARY_DIR}/TidewayConfig.cmake" INSTALL_DESTINATION "${tideway_package_dir}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/TidewayConfigVersion.cmake"

@@ -9,7 +9,7 @@
 #   tideway_test(x_test SRCS x_test.cc DEPS ... [LABELS slow] [TIMEOUT_S 60] [ARGS ...] [RUN_SERIAL]
 #                [WHOLE])
 #       a GoogleTest program; each TEST becomes one ctest entry (or, with WHOLE, the program does).
-#   add_transport(x)            in transports/CMakeLists.txt  = THE LIST
+#   add_transport(x [MODULE ...]) in transports/CMakeLists.txt = THE LIST; see TransportModules.cmake
 #   add_codec(name wire_id)     in compression/CMakeLists.txt = THE LIST
 #       one line per backend. The folder makes the target tideway_transport_x or tideway_codec_name;
 #       the line adds TIDEWAY_TRANSPORT(x) or TIDEWAY_CODEC(name, wire_id) to the generated
@@ -62,6 +62,14 @@ function(tideway_warnings target)
   endif()
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
 endfunction()
+
+# A class from a loadable module has a vtable of its own, so dynamic_cast to a final class must compare
+# types and not the addresses of vtables.
+include(CheckCXXCompilerFlag)
+check_cxx_compiler_flag(-fno-assume-unique-vtables TIDEWAY_HAS_UNIQUE_VTABLES_FLAG)
+if(TIDEWAY_HAS_UNIQUE_VTABLES_FLAG)
+  add_compile_options(-fno-assume-unique-vtables)
+endif()
 
 function(tideway_subdirectory folder)
   if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt")
@@ -217,10 +225,6 @@ function(tideway_add_listed kind name target line)
   set_property(GLOBAL APPEND_STRING PROPERTY TIDEWAY_${kind}_LINES "${line}\n")
 endfunction()
 
-function(add_transport name)
-  tideway_add_listed(TRANSPORT ${name} tideway_transport_${name} "TIDEWAY_TRANSPORT(${name})")
-endfunction()
-
 function(add_codec name wire_id)
   if(NOT wire_id MATCHES "^[0-9]+$" OR wire_id GREATER 255)
     message(FATAL_ERROR "codec '${name}': the wire id '${wire_id}' must be a number from 0 to 255")
@@ -244,6 +248,8 @@ function(tideway_list_subdirectory folder kind)
   string(TOLOWER ${kind}s file)
   get_property(lines GLOBAL PROPERTY TIDEWAY_${kind}_LINES)
   file(CONFIGURE OUTPUT "${TIDEWAY_GENERATED_DIR}/tideway/${file}.def" CONTENT
-"// Made by CMake from ${folder}/CMakeLists.txt. Define TIDEWAY_${kind} before including; no guard.
+"// Made by CMake from ${folder}/CMakeLists.txt. Define the macros before including; no guard.
 ${lines}" @ONLY)
 endfunction()
+
+include(TransportModules)

@@ -226,6 +226,7 @@ Outcome Domain::Read(Role role, fi_addr_t peer, absl::Span<std::byte> local, voi
   if (error == -FI_EAGAIN) return Outcome::kLater;
   if (error != 0) return Outcome::kBroken;
   free_reads_.pop_back();
+  operation.under_way = true;
   ++under_way_;
   return Outcome::kOut;
 }
@@ -252,6 +253,7 @@ bool Domain::Progress() {
         OnCompletion(*static_cast<Operation*>(entry.op_context), entry.len);
     }
   }
+  if (nameless_errors_ > 0) FailNamelessReads();
   if (!unposted_.empty()) RepostReceives();
   if (!waiting_for_room_.empty()) {
     getting_room_.swap(waiting_for_room_);
@@ -295,9 +297,26 @@ void Domain::OnErrors() {
         fi_cq_strerror(queue_.get(), entry.prov_errno, entry.err_data, text.data(), text.size());
     const absl::Status status = absl::UnavailableError(absl::StrCat(
         provider().scheme, ": ", fi_strerror(entry.err), " (", said == nullptr ? "" : said, ")"));
-    if (entry.op_context != nullptr) OnFailure(*static_cast<Operation*>(entry.op_context), status);
+    if (entry.op_context != nullptr) {
+      OnFailure(*static_cast<Operation*>(entry.op_context), status);
+    } else {
+      ++nameless_errors_;
+      nameless_error_ = status;
+    }
     entry = {};
   }
+}
+
+// The shm provider of libfabric 1.17 does not say which read has failed where the kernel refuses to copy, as it does when a
+// peer gave its memory back. Those reads end within the call, so once as many are under way as have failed, these are they.
+void Domain::FailNamelessReads() {
+  std::vector<Operation*> failed;
+  for (Operation& read : reads_) {
+    if (read.under_way) failed.push_back(&read);
+  }
+  if (failed.size() > nameless_errors_) return;
+  nameless_errors_ = 0;
+  for (Operation* read : failed) OnFailure(*read, nameless_error_);
 }
 
 void Domain::OnFailure(Operation& operation, const absl::Status& status) {
@@ -321,6 +340,7 @@ void Domain::OnFailure(Operation& operation, const absl::Status& status) {
 
 void Domain::Free(Operation& operation) {
   --under_way_;
+  operation.under_way = false;
   const bool send = operation.kind == Operation::Kind::kSend;
   (send ? free_sends_ : free_reads_).push_back(&operation);
 }

@@ -94,6 +94,7 @@ class Domain final : public Pollable {
     FabricUser* user = nullptr;  // kRead
     void* transfer = nullptr;
     size_t bytes = 0;
+    bool under_way = false;  // kRead
   };
   struct End {
     Fid<fid_ep> endpoint;
@@ -116,6 +117,7 @@ class Domain final : public Pollable {
   void RepostReceives();
   void OnCompletion(Operation& operation, size_t bytes);
   void OnErrors();
+  void FailNamelessReads();
   void OnFailure(Operation& operation, const absl::Status& status);
   void Free(Operation& operation);
   void Drain();
@@ -140,6 +142,8 @@ class Domain final : public Pollable {
   std::vector<Operation*> free_sends_;
   std::vector<Operation> reads_;
   std::vector<Operation*> free_reads_;
+  size_t nameless_errors_ = 0;
+  absl::Status nameless_error_;
   size_t under_way_ = 0;
 
   absl::flat_hash_map<std::string, KnownPeer> known_peers_;
