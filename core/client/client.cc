@@ -39,14 +39,14 @@ class ClientImpl final : public Client {
 
   void Push(absl::Span<const float> delta, const PushOptions& options, absl::Time deadline,
             ResultDone<PushReport> done) override {
-    Do([core = core_.get(), delta, options, deadline, done = std::move(done)]() mutable {
+    DoNow([core = core_.get(), delta, options, deadline, done = std::move(done)]() mutable {
       core->Push(delta, options, deadline, std::move(done));
     });
   }
 
   void Pull(absl::Span<float> destination, const PullOptions& options, absl::Time deadline,
             ResultDone<PullReport> done) override {
-    Do([core = core_.get(), destination, options, deadline, done = std::move(done)]() mutable {
+    DoNow([core = core_.get(), destination, options, deadline, done = std::move(done)]() mutable {
       core->Pull(destination, options, deadline, std::move(done));
     });
   }
@@ -54,8 +54,8 @@ class ClientImpl final : public Client {
   void PushPull(absl::Span<const float> delta, const PushOptions& push_options,
                 absl::Span<float> destination, const PullOptions& pull_options, absl::Time deadline,
                 ResultDone<PushPullReport> done) override {
-    Do([core = core_.get(), delta, push_options, destination, pull_options, deadline,
-        done = std::move(done)]() mutable {
+    DoNow([core = core_.get(), delta, push_options, destination, pull_options, deadline,
+           done = std::move(done)]() mutable {
       core->PushPull(delta, push_options, destination, pull_options, deadline, std::move(done));
     });
   }
@@ -108,6 +108,8 @@ class ClientImpl final : public Client {
  private:
   // The task keeps the core alive, so it may name it by pointer.
   void Do(Task task) { core_->tasks().OnState(std::move(task)); }
+  // The first steps of a push or pull are short: they are taken at once, by the caller's thread, unless another one is at it.
+  void DoNow(Task task) { core_->tasks().OnStateNow(std::move(task)); }
 
   const std::shared_ptr<absl::Notification> gone_;
   std::shared_ptr<ClientCore> core_;

@@ -86,6 +86,8 @@ class ClientCore {
   // These call back on the state strand.
   void StartPush(absl::Span<const float> delta, const PushOptions& options, absl::Time deadline,
                  PushDone done);
+  // On the check strand: looks through the delta, unless that was done.
+  absl::Status CheckDelta(PushJob& job) const;
   void SendPush(const std::shared_ptr<PushJob>& job, const absl::Status& finite);
   void StartPull(absl::Span<float> destination, const PullOptions& options, absl::Time deadline,
                  PullDone done);

@@ -3,6 +3,8 @@
 #ifndef TIDEWAY_CORE_CLIENT_CLIENT_SHARED_H_
 #define TIDEWAY_CORE_CLIENT_CLIENT_SHARED_H_
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -24,6 +26,9 @@ struct ClientShared {
   const ClientConfig config;
   ClientTasks tasks;
   BufferPool pool;
+
+  // Answers that are landing in the user's memory now, from all servers. Any thread.
+  std::atomic<size_t> answers_arriving{0};
 
   // Below: on the state strand only.
   // By fragment: the highest version that an acknowledgement told. A pull asks for at least that one, so that a worker

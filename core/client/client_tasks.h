@@ -30,10 +30,16 @@ class ClientTasks {
   std::shared_ptr<void> owner() const { return owner_.lock(); }
 
   void OnState(Task task) { On(state_, std::move(task)); }
+  // At once where the state strand is idle. REQUIRES: the task is short, and the caller holds no lock.
+  void OnStateNow(Task task) { OnNow(state_, std::move(task)); }
   void Complete(Task task) { On(completions_, std::move(task)); }
 
   void On(Strand& strand, Task task) {
     if (auto kept = owner_.lock()) strand.Post(Kept{std::move(kept), std::move(task)});
+  }
+
+  void OnNow(Strand& strand, Task task) {
+    if (auto kept = owner_.lock()) strand.Dispatch(Kept{std::move(kept), std::move(task)});
   }
 
   // In parallel with everything else.

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "core/wire/payload_scan.h"
 #include "tideway/layout.h"
 
 namespace tideway {
@@ -20,15 +21,16 @@ inline bool IsFinite(float value) {
   return (std::bit_cast<uint32_t>(value) & kExponent) != kExponent;
 }
 
-// The index of the first value that is not finite, or values.size(). Block by block without a branch, so that the compiler
-// vectorises it.
+inline absl::Span<const std::byte> BytesOf(absl::Span<const float> values) {
+  return {reinterpret_cast<const std::byte*>(values.data()), values.size() * sizeof(float)};
+}
+
+// The index of the first value that is not finite, or values.size(). Block by block, so that what is looked at twice is small.
 inline size_t FindNonFinite(absl::Span<const float> values) {
-  constexpr size_t kBlock = 1024;
+  constexpr size_t kBlock = size_t{1} << 16;
   for (size_t begin = 0; begin < values.size(); begin += kBlock) {
     const auto block = values.subspan(begin, kBlock);
-    uint32_t bad = 0;
-    for (float value : block) bad |= IsFinite(value) ? 0 : 1;
-    if (bad == 0) continue;
+    if (wire::AllFinite(BytesOf(block))) continue;
     return begin + static_cast<size_t>(std::find_if_not(block.begin(), block.end(), IsFinite) -
                                        block.begin());
   }

@@ -10,7 +10,9 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "tideway/buffer.h"
+#include "tideway/executor.h"
 
 namespace tideway {
 
@@ -27,6 +29,10 @@ class FrameSender {
   // Sends the frame whose header stands in the headroom of `frame` and whose payload is the rest. The buffer is read
   // until the connection has let go of it. REQUIRES: ready().
   virtual void SendFrame(std::shared_ptr<Buffer> frame) = 0;
+
+  // The same, with the payload elsewhere: it is read until `let_go` is called, once, on the transport's thread.
+  virtual void SendFrame(std::shared_ptr<Buffer> frame, absl::Span<const std::byte> payload,
+                         Task let_go) = 0;
 
   // The peer broke the protocol or fell silent: closes this connection, makes a new one.
   virtual void Break(absl::Status reason) = 0;

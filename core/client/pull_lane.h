@@ -22,6 +22,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -77,7 +78,8 @@ class PullLane {
   struct Arrived {
     uint64_t id = 0;
     wire::FrameHeader header;
-    std::shared_ptr<Buffer> buffer;  // null: landed in place
+    std::shared_ptr<Buffer> buffer = nullptr;  // null: landed in place
+    std::optional<absl::Status> checked = {};  // against its hash, if that was done
   };
 
   size_t BytesOf(const Part& part) const;

@@ -17,16 +17,21 @@ namespace tideway {
 class PushJob final : public Job<PushReport> {
  public:
   // `base_versions`: by fragment, of the last completed pull when Push was called.
-  PushJob(ClientTasks* tasks, absl::Span<const float> whole_delta, uint32_t steps,
+  PushJob(ClientTasks* tasks, absl::Span<const float> whole_delta, const PushOptions& options,
           std::shared_ptr<const std::vector<uint64_t>> versions, Abandon abandon, Done done)
       : Job(tasks, std::move(abandon), std::move(done)),
         delta(whole_delta),
-        inner_steps(steps),
+        inner_steps(options.inner_steps),
+        known_finite(options.known_finite),
         base_versions(std::move(versions)) {}
 
   const absl::Span<const float> delta;
   const uint32_t inner_steps;
+  const bool known_finite;
   const std::shared_ptr<const std::vector<uint64_t>> base_versions;
+  // By fragment, of its fp32 values: made where the delta was looked through as a whole anyway, and is to leave as it is. Else
+  // empty.
+  std::vector<uint64_t> hashes;
 };
 
 }  // namespace tideway

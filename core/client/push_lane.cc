@@ -6,12 +6,23 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/client/finite.h"
+#include "core/wire/payload_scan.h"
 
 namespace tideway {
 namespace {
 
 // With the codec at once: one being encoded and one that waits for it.
 constexpr size_t kEncodingMax = 2;
+
+// With the transport: enough to keep it busy while the next part is encoded, and little enough that what was encoded is still in
+// a cache when the transport reads it.
+constexpr size_t kBytesLeavingMax = size_t{2} << 20;
+
+// Encoding so few values takes less than a hop to another thread.
+constexpr size_t kElementsAtOnce = 4096;
+// Looking through so many values between two writes leaves the network enough to do.
+constexpr size_t kElementsBetween = size_t{1} << 19;
 
 }  // namespace
 
@@ -40,10 +51,11 @@ void PushLane::Add(std::shared_ptr<PushJob> job, uint32_t fragment) {
 bool PushLane::HasRoomFor(size_t bytes) const {
   if (credit_bytes_max_ == 0 || encoding_ >= kEncodingMax) return false;
   if (parts_under_way_ == 0) return true;  // a credit below one fragment still lets one through
+  if (bytes_leaving_ >= kBytesLeavingMax) return false;
   return parts_under_way_ < parts_max_ && credit_bytes_used_ + bytes <= credit_bytes_max_;
 }
 
-void PushLane::Pump() {
+void PushLane::Pump(bool at_once) {
   const ClientConfig& config = shared_->config;
   while (!waiting_.empty()) {
     Part& next = waiting_.front();
@@ -55,30 +67,66 @@ void PushLane::Pump() {
     ++encoding_;
     Part part = std::move(next);
     waiting_.pop_front();
-    Encode(std::move(part));
+    Encode(std::move(part), at_once);
   }
 }
 
-void PushLane::Encode(Part part) {
-  shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
-    absl::Status status;
-    absl::StatusOr<Buffer> buffer = shared_->pool.Take(part.credit_bytes);
-    if (buffer.ok()) {
-      const auto bytes = residual_.Encode(*shared_->config.codec_up, part.fragment, DeltaOf(part),
-                                          shared_->config.options.residual_decay, buffer->span());
-      status = bytes.status();
-      if (bytes.ok()) {
-        buffer->Truncate(*bytes);
-        part.header.payload_hash = wire::HashPayload(buffer->span());
-        part.frame = std::make_shared<Buffer>(*std::move(buffer));
-      }
-    } else {
-      status = buffer.status();
-    }
-    shared_->tasks.OnState([this, part = std::move(part), status = std::move(status)]() mutable {
+void PushLane::Encode(Part part, bool at_once) {
+  const size_t elements = DeltaOf(part).size();
+  at_once =
+      elements <= kElementsAtOnce || (at_once && elements <= kElementsBetween && AsItIs(part));
+  auto encode = [this, part = std::move(part)]() mutable {
+    absl::Status status = EncodeHere(part);
+    shared_->tasks.OnStateNow([this, part = std::move(part), status = std::move(status)]() mutable {
       OnEncoded(std::move(part), status);
     });
-  });
+  };
+  if (at_once) {
+    shared_->tasks.OnNow(codec_strand_, std::move(encode));
+  } else {
+    shared_->tasks.On(codec_strand_, std::move(encode));
+  }
+}
+
+bool PushLane::AsItIs(const Part& part) const {
+  return shared_->config.codec_up->info().wire_id == kIdentityWireId &&
+         residual_.EmptyFor(part.fragment);
+}
+
+absl::Status PushLane::EncodeHere(Part& part) {
+  return AsItIs(part) ? Lend(part) : EncodeInBuffer(part);
+}
+
+absl::Status PushLane::Lend(Part& part) {
+  const auto payload = BytesOf(DeltaOf(part));
+  if (part.job->hashes.empty()) {
+    const wire::PayloadScan scan = wire::ScanFloats(payload);
+    if (!scan.finite) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the delta has a NaN or an infinity in fragment ", part.fragment,
+                       ", although the push was made with known_finite; look through the delta or "
+                       "leave that to Push"));
+    }
+    part.header.payload_hash = scan.hash;
+  } else {
+    part.header.payload_hash = part.job->hashes[part.fragment];
+  }
+  absl::StatusOr<Buffer> header = shared_->pool.Take(0);
+  if (!header.ok()) return header.status();
+  part.frame = std::make_shared<PushFrame>(*std::move(header), payload);
+  return absl::OkStatus();
+}
+
+absl::Status PushLane::EncodeInBuffer(Part& part) {
+  absl::StatusOr<Buffer> buffer = shared_->pool.Take(part.credit_bytes);
+  if (!buffer.ok()) return buffer.status();
+  const auto bytes = residual_.Encode(*shared_->config.codec_up, part.fragment, DeltaOf(part),
+                                      shared_->config.options.residual_decay, buffer->span());
+  if (!bytes.ok()) return bytes.status();
+  buffer->Truncate(*bytes);
+  part.header.payload_hash = wire::HashPayload(buffer->span());
+  part.frame = std::make_shared<PushFrame>(*std::move(buffer));
+  return absl::OkStatus();
 }
 
 void PushLane::OnEncoded(Part part, const absl::Status& status) {
@@ -88,7 +136,7 @@ void PushLane::OnEncoded(Part part, const absl::Status& status) {
     Release(part);
     // A sum of delta and residual that overflows must not spoil the residual as well.
     if (absl::IsInvalidArgument(status)) {
-      Settle(part);
+      Settle(std::move(part));
     } else {
       ReturnDelta(std::move(part));
     }
@@ -97,8 +145,8 @@ void PushLane::OnEncoded(Part part, const absl::Status& status) {
     Release(part);
     ReturnEncoded(std::move(part));
   } else {
-    credit_bytes_used_ -= part.credit_bytes - part.frame->size();
-    part.credit_bytes = part.frame->size();
+    credit_bytes_used_ -= part.credit_bytes - part.frame->payload.size();
+    part.credit_bytes = part.frame->payload.size();
     if (sender_->ready()) {
       SendFirst(std::move(part));
     } else {
@@ -118,7 +166,7 @@ void PushLane::SendFirst(Part part) {
       static_cast<uint32_t>(shared_->config.layout.fragments()[part.fragment].elements);
   header.inner_steps = part.job->inner_steps;
   header.codec = shared_->config.codec_up->info().wire_id;
-  header.payload_bytes = static_cast<uint32_t>(part.frame->size());
+  header.payload_bytes = static_cast<uint32_t>(part.frame->payload.size());
   Part& kept = sent_[header.sequence] = std::move(part);
   SendAgain(kept);
 }
@@ -127,8 +175,14 @@ void PushLane::SendAgain(Part& part) {
   // Nobody reads the headroom now: the connection that had this frame has been closed and has let go of it.
   part.header.session = sender_->session();
   part.header.floor = sent_.begin()->first;  // all below it are acknowledged
-  wire::WriteHeader(part.header, part.frame->headroom(wire::kFrameHeaderBytes));
-  sender_->SendFrame(part.frame);
+  const std::shared_ptr<PushFrame> frame = part.frame;
+  wire::WriteHeader(part.header, frame->buffer.headroom(wire::kFrameHeaderBytes));
+  const std::shared_ptr<Buffer> buffer(frame, &frame->buffer);
+  frame->with_transport = true;
+  bytes_leaving_ += frame->payload.size();
+  sender_->SendFrame(buffer, frame->payload, [this, frame] {
+    shared_->tasks.OnStateNow([this, frame] { OnLetGo(*frame); });
+  });
 }
 
 void PushLane::OnReady(size_t credit_bytes, size_t pushes_max) {
@@ -164,7 +218,7 @@ absl::Status PushLane::OnAck(const wire::FrameHeader& ack) {
   if (verdict == wire::Verdict::kRejected && shared_->config.options.keep_rejected) {
     ReturnEncoded(std::move(part));
   } else {
-    Settle(part);
+    Settle(std::move(part));
   }
   Pump();
   return absl::OkStatus();
@@ -182,7 +236,7 @@ void PushLane::Count(const Part& part, const wire::FrameHeader& ack) {
   report.applied += applied ? 1 : 0;
   report.buffered += verdict == wire::Verdict::kBuffered ? 1 : 0;
   report.rejected += verdict == wire::Verdict::kRejected ? 1 : 0;
-  report.bytes += part.frame->size();
+  report.bytes += part.frame->payload.size();
   report.bytes_fp32 += uint64_t{part.header.elements} * sizeof(float);
   const uint64_t raised = part.header.base_version + (applied ? 1 : 0);
   if (ack.fragment_version > raised) {
@@ -196,14 +250,34 @@ void PushLane::Release(Part& part) {
   --parts_under_way_;
 }
 
-void PushLane::Settle(const Part& part) {
-  if (part.job != nullptr) part.job->Settle();
+void PushLane::Settle(Part part) {
+  if (part.job == nullptr) return;
+  if (part.frame != nullptr && part.frame->lent && part.frame->with_transport) {
+    leaving_.push_back(std::move(part));
+  } else {
+    part.job->Settle();
+  }
+}
+
+void PushLane::OnLetGo(PushFrame& frame) {
+  frame.with_transport = false;
+  bytes_leaving_ -= frame.payload.size();
+  const auto it = std::find_if(leaving_.begin(), leaving_.end(),
+                               [&frame](const Part& part) { return part.frame.get() == &frame; });
+  if (it != leaving_.end()) {
+    const Part part = std::move(*it);
+    leaving_.erase(it);
+    part.job->Settle();
+  }
+  // This is the thread that will write the next one: best with the bytes in its cache.
+  Pump(/*at_once=*/true);
 }
 
 void PushLane::ReturnDelta(Part part) {
   shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
     residual_.Add(part.fragment, DeltaOf(part));
-    shared_->tasks.OnState([part = std::move(part)] { Settle(part); });
+    shared_->tasks.OnStateNow(
+        [this, part = std::move(part)]() mutable { Settle(std::move(part)); });
   });
 }
 
@@ -211,10 +285,11 @@ void PushLane::ReturnEncoded(Part part) {
   shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
     // Our own encoding of our own floats: it decodes.
     const absl::Status status =
-        residual_.AddEncoded(*shared_->config.codec_up, part.fragment, part.frame->span());
+        residual_.AddEncoded(*shared_->config.codec_up, part.fragment, part.frame->payload);
     assert(status.ok());
     (void)status;
-    shared_->tasks.OnState([part = std::move(part)] { Settle(part); });
+    shared_->tasks.OnStateNow(
+        [this, part = std::move(part)]() mutable { Settle(std::move(part)); });
   });
 }
 
@@ -233,10 +308,30 @@ void PushLane::Withdraw(const PushJob* job) {
     Release(part);
     ReturnEncoded(std::move(part));
   }
-  for (auto& [sequence, part] : sent_) {
-    if (mine(part)) std::exchange(part.job, nullptr)->Settle();
+  for (auto it = sent_.begin(); it != sent_.end();) {
+    const auto at = it++;
+    if (!mine(at->second)) continue;
+    Part given_up = at->second;
+    if (!GoOnAlone(at->second)) {
+      Release(at->second);
+      sent_.erase(at);
+    }
+    Settle(std::move(given_up));
   }
+  const bool stuck = std::any_of(leaving_.begin(), leaving_.end(), mine);
+  if (stuck) sender_->Break(absl::CancelledError("a push gave up while it was leaving"));
   Pump();
+}
+
+bool PushLane::GoOnAlone(Part& part) {
+  part.job = nullptr;
+  if (!part.frame->lent) return true;
+  const auto payload = part.frame->payload;
+  absl::StatusOr<Buffer> copy = shared_->pool.Take(payload.size());
+  if (!copy.ok()) return false;
+  std::copy(payload.begin(), payload.end(), copy->data());
+  part.frame = std::make_shared<PushFrame>(*std::move(copy));
+  return true;
 }
 
 void PushLane::FailAll(const absl::Status& status) {
@@ -253,7 +348,7 @@ void PushLane::FailAll(const absl::Status& status) {
   for (auto& [sequence, part] : std::exchange(sent_, {})) {
     if (part.job != nullptr) part.job->Fail(status);
     Release(part);
-    Settle(part);
+    Settle(std::move(part));
   }
 }
 

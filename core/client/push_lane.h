@@ -7,8 +7,12 @@
 //   unsent    -> the connection is ready; it gets a sequence -> sent
 //   sent      -> acknowledged                                -> gone
 //
+// A fragment whose encoding is its values (identity, nothing left over from before) is not copied: the transport reads the user's
+// memory, and the part settles when it has let go of that.
+//
 // What was sent keeps its bytes and its sequence: after a reconnect it goes out again as it was, in order. At most two parts
-// are with the codec at once, so that the next one is encoded while this one leaves.
+// are with the codec at once, and not much more than kBytesLeavingMax with the transport, so that the next one is encoded while this
+// one leaves.
 //
 // Residual: applied and buffered leave it as encoding left it; rejected adds back what was encoded; a part that is withdrawn
 // before it was sent adds back its delta. A part that was already sent when its push gave up (deadline) can't be withdrawn:
@@ -24,11 +28,13 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/client/client_shared.h"
 #include "core/client/frame_sender.h"
+#include "core/client/push_frame.h"
 #include "core/client/push_job.h"
 #include "core/client/residual.h"
 #include "core/runtime/strand.h"
@@ -60,13 +66,20 @@ class PushLane {
     std::shared_ptr<PushJob> job;  // null: the push gave up, the part goes on
     uint32_t fragment = 0;
     size_t credit_bytes = 0;  // what it holds of the credit
-    std::shared_ptr<Buffer> frame;
+    std::shared_ptr<PushFrame> frame;
     wire::FrameHeader header;
   };
 
-  void Pump();
+  // `at_once`: on a thread that may look through a fragment itself.
+  void Pump(bool at_once = false);
   bool HasRoomFor(size_t bytes) const;
-  void Encode(Part part);
+  void Encode(Part part, bool at_once);
+  // The encoding is what stands in the delta.
+  bool AsItIs(const Part& part) const;
+  // On the codec strand.
+  absl::Status EncodeHere(Part& part);
+  absl::Status Lend(Part& part);
+  absl::Status EncodeInBuffer(Part& part);
   void OnEncoded(Part part, const absl::Status& status);
   void SendFirst(Part part);
   void SendAgain(Part& part);
@@ -76,7 +89,12 @@ class PushLane {
   // Settle, once the residual has back what was not applied.
   void ReturnDelta(Part part);
   void ReturnEncoded(Part part);
-  static void Settle(const Part& part);
+  // With the job, once the transport has let go of what was lent.
+  void Settle(Part part);
+  // The transport has let go of a frame.
+  void OnLetGo(PushFrame& frame);
+  // The push gave up: the part goes on with bytes of its own, if there is memory for them. False if there is none.
+  bool GoOnAlone(Part& part);
 
   absl::Span<const float> DeltaOf(const Part& part) const;
 
@@ -90,6 +108,9 @@ class PushLane {
   std::deque<Part> unsent_;
   std::map<uint64_t, Part> sent_;  // by sequence
   uint64_t last_sequence_ = 0;
+  std::vector<Part> leaving_;  // settled but for what the transport still reads
+
+  size_t bytes_leaving_ = 0;  // with the transport
 
   size_t credit_bytes_max_ = 0;  // 0: never ready yet
   size_t parts_max_ = 0;

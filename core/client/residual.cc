@@ -35,6 +35,11 @@ absl::Status Residual::AddEncoded(const Codec& codec, uint32_t fragment,
   return codec.DecodeAdd(encoded, 1.0f, absl::MakeSpan(Part(fragment)));
 }
 
+bool Residual::EmptyFor(uint32_t fragment) const {
+  absl::MutexLock lock(&mutex_);
+  return !parts_.contains(fragment);
+}
+
 bool Residual::empty() const {
   absl::MutexLock lock(&mutex_);
   return parts_.empty();

@@ -44,6 +44,8 @@ class Residual {
   absl::Status AddEncoded(const Codec& codec, uint32_t fragment,
                           absl::Span<const std::byte> encoded);
 
+  // Nothing of that fragment is left over, or may be.
+  bool EmptyFor(uint32_t fragment) const;
   bool empty() const;
   // Into, and from, the fragments' places in a vector of layout.elements() floats.
   void CopyTo(absl::Span<float> all) const;

@@ -193,10 +193,18 @@ void ServerLink::SendHello() {
 }
 
 void ServerLink::SendFrame(std::shared_ptr<Buffer> frame) {
+  const auto payload = std::as_const(*frame).span();
+  SendFrame(std::move(frame), payload, nullptr);
+}
+
+void ServerLink::SendFrame(std::shared_ptr<Buffer> frame, absl::Span<const std::byte> payload,
+                           Task let_go) {
   Message message;
   message.header = frame->headroom(wire::kFrameHeaderBytes);
-  if (!frame->empty()) message.payload.push_back(frame->span());
-  auto done = [this, attempt = attempt_, frame](const absl::Status& status) {
+  if (!payload.empty()) message.payload.push_back(payload);
+  auto done = [this, attempt = attempt_, frame = std::move(frame),
+               let_go = std::move(let_go)](const absl::Status& status) mutable {
+    if (let_go != nullptr) std::move(let_go)();
     if (status.ok()) {
       SignOfLife();
       return;
@@ -365,7 +373,7 @@ absl::StatusOr<Landing> ServerLink::LandAck(uint64_t attempt, const wire::FrameH
   Landing landing;
   landing.done = [this, attempt, header](const absl::Status& status) {
     if (!status.ok()) return;
-    shared_->tasks.OnState([this, attempt, header] { OnFrame(attempt, header, {}); });
+    shared_->tasks.OnStateNow([this, attempt, header] { OnFrame(attempt, header, {}); });
   };
   return landing;
 }

@@ -87,6 +87,8 @@ class ServerLink final : public FrameSender {
   uint64_t session() const override { return session_; }
   uint64_t NextRequestId() override { return ++last_request_id_; }
   void SendFrame(std::shared_ptr<Buffer> frame) override;
+  void SendFrame(std::shared_ptr<Buffer> frame, absl::Span<const std::byte> payload,
+                 Task let_go) override;
   void Break(absl::Status reason) override;
 
  private:

@@ -53,9 +53,12 @@ class Strand::Turn {
     state_->scheduled = false;
   }
 
-  void operator()() {
-    std::shared_ptr<State> state = std::move(state_);
-    Task task;
+  void operator()() { Run(std::move(state_), nullptr); }
+
+  // Runs `task`, if there is one, and then what waits. REQUIRES: this turn is the strand's only one.
+  static void Run(std::shared_ptr<State> state, Task task) {
+    if (task != nullptr) std::move(task)();
+    task = nullptr;
     for (int i = 0; i < kTasksPerTurn; ++i) {
       if (!state->Next(task)) return;
       std::move(task)();
@@ -78,6 +81,19 @@ void Strand::Post(Task task) {
     if (std::exchange(state_->scheduled, true)) return;
   }
   state_->executor->Post(Turn(state_));
+}
+
+void Strand::Dispatch(Task task) {
+  // The task may drop the last handle.
+  std::shared_ptr<State> state = state_;
+  {
+    absl::MutexLock lock(&state->mutex);
+    if (std::exchange(state->scheduled, true)) {
+      state->normal.push_back(std::move(task));
+      return;
+    }
+  }
+  Turn::Run(std::move(state), std::move(task));
 }
 
 void Strand::PostUrgent(Task task) {

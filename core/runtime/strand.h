@@ -3,8 +3,10 @@
 //
 // What only one strand's tasks touch needs no lock. Tasks of different strands run in parallel.
 //
-// Threads: Post and PostUrgent may be called from any thread, also from a task; no task runs inside
-// the call that posted it. Lifetime: a Strand is a handle; copies name the same strand. Dropping
+// Threads: every method may be called from any thread, also from a task. What was posted never runs
+// inside the call that posted it. Dispatch runs its task at once, on the caller's thread, if the
+// strand is idle: it saves waking another thread where the task is short, and where the caller can
+// have it run there and then (it holds no lock that the task may want). Lifetime: a Strand is a handle; copies name the same strand. Dropping
 // the last handle drops nothing that waits: the waiting tasks still run. When the executor is
 // stopped, the waiting tasks are destroyed unrun.
 //
@@ -30,6 +32,10 @@ class Strand {
 
   // Goes in front of what Post left waiting, and behind the urgent tasks that wait.
   void PostUrgent(Task task);
+
+  // Runs `task`, and a few of what was posted meanwhile, before it returns; or, if a task of this
+  // strand is running or waiting, does what Post does.
+  void Dispatch(Task task);
 
  private:
   struct State;

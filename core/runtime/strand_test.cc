@@ -37,7 +37,14 @@ TEST(Strand, NeverRunsTwoTasksAtOnceWhilePostersRace) {
   for (int p = 0; p < kPosters; ++p) {
     posters.emplace_back([&, p] {
       for (int i = 0; i < kEach; ++i) {
-        strand.Post([&, p, i] {
+        const auto hand_in = [&](Task task) {
+          if (i % 3 == 0) {
+            strand.Dispatch(std::move(task));
+          } else {
+            strand.Post(std::move(task));
+          }
+        };
+        hand_in([&, p, i] {
           ++unguarded;
           EXPECT_EQ(last[static_cast<size_t>(p)], i - 1);
           last[static_cast<size_t>(p)] = i;
@@ -65,6 +72,36 @@ TEST(Strand, PostUrgentGoesInFrontOfWaitingTasksAndBehindUrgentOnes) {
   strand.Post([&] { order += 'c'; });
   executor.RunUntilIdle();
   EXPECT_EQ(order, "aXYbc");
+}
+
+TEST(Strand, DispatchRunsAtOnceWhereNothingWaits) {
+  SimExecutor executor(1);
+  Strand strand(&executor);
+  std::string order;
+  strand.Dispatch([&] {
+    order += 'a';
+    strand.Dispatch([&] { order += 'c'; });  // one of its tasks is running: it waits
+    strand.Post([&] { order += 'd'; });
+    order += 'b';
+  });
+  EXPECT_EQ(order, "abcd");
+  strand.Post([&] { order += 'e'; });
+  strand.Dispatch([&] { order += 'f'; });  // not in front of what waits
+  EXPECT_EQ(order, "abcd");
+  executor.RunUntilIdle();
+  EXPECT_EQ(order, "abcdef");
+}
+
+TEST(Strand, DispatchLeavesALongRowOfTasksToTheExecutor) {
+  SimExecutor executor(1);
+  Strand strand(&executor);
+  int ran = 0;
+  strand.Dispatch([&] {
+    for (int i = 0; i < 1000; ++i) strand.Post([&] { ++ran; });
+  });
+  EXPECT_LT(ran, 100);
+  executor.RunUntilIdle();
+  EXPECT_EQ(ran, 1000);
 }
 
 TEST(Strand, LetsOtherTasksOfTheExecutorRunBetweenItsTurns) {

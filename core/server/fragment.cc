@@ -1,28 +1,13 @@
 #include "core/server/fragment.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/wire/payload_scan.h"
 #include "tideway/limits.h"
 
 namespace tideway {
-namespace {
-
-// An integer test vectorises where std::isfinite does not: exponent bits all ones means infinity or NaN.
-bool AllFinite(absl::Span<const float> values) {
-  uint32_t bad = 0;
-  for (const float& value : values) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof(bits));
-    bad |= static_cast<uint32_t>((bits & 0x7f800000u) == 0x7f800000u);
-  }
-  return bad == 0;
-}
-
-}  // namespace
-
 Fragment::Fragment(const FragmentSpec& spec, State state, const OuterOptimizer* optimizer,
                    const optim::StalenessPolicy* staleness)
     : spec_(spec),
@@ -80,7 +65,9 @@ absl::Status Fragment::DecodeAndStep(const PushInput& input, float weight, uint6
     if (!status.ok()) return status;
     delta = floats;
   }
-  if (!AllFinite(delta)) {
+  const absl::Span<const std::byte> bytes(reinterpret_cast<const std::byte*>(delta.data()),
+                                          delta.size() * sizeof(float));
+  if (!input.known_finite && !wire::AllFinite(bytes)) {
     return absl::InvalidArgumentError(
         absl::StrCat("delta of fragment ", spec_.id, " has a NaN or an infinity"));
   }

@@ -45,6 +45,7 @@ class Fragment {
     uint32_t active_workers = 1;
     const Codec* codec = nullptr;
     absl::Span<const std::byte> payload;
+    bool known_finite = false;  // somebody has looked through the payload's values already
   };
 
   struct PushOutput {

@@ -61,6 +61,9 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void HandleHello(const std::shared_ptr<Session>& session, const wire::Hello& hello);
   // OK if `header` names a fragment of this server, with its size.
   absl::Status CheckFragment(const wire::FrameHeader& header) const;
+  // A push begins to arrive; HandlePush or PushLost ends that.
+  void PushArrives() { pushes_arriving_.fetch_add(1); }
+  void PushLost() { pushes_arriving_.fetch_sub(1); }
   void HandlePush(std::shared_ptr<Session> session, const wire::FrameHeader& header,
                   Buffer payload);
   void HandlePull(const std::shared_ptr<Session>& session, const wire::FrameHeader& header);
@@ -129,6 +132,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::atomic<bool> snapshot_running_{false};
 
   std::atomic<bool> stopped_{false};
+  std::atomic<size_t> pushes_arriving_{0};
   std::atomic<uint64_t> outer_steps_{0};
   std::atomic<uint64_t> buffered_{0};
   std::atomic<uint64_t> rejected_{0};

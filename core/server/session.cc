@@ -184,10 +184,11 @@ absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
   auto buffer = core_->pool().Take(bytes);
   if (!buffer.ok()) return Reject(buffer.status(), bytes);
   absl::Span<std::byte> destination = buffer->span();
-  // Hash, decode and step run on the fragment's strand: this thread is the transport's.
+  core_->PushArrives();
   return Landing{destination, [self = shared_from_this(), header,
                                buffer = *std::move(buffer)](absl::Status landed) mutable {
-                   if (landed.ok()) self->core_->HandlePush(self, header, std::move(buffer));
+                   if (!landed.ok()) return self->core_->PushLost();
+                   self->core_->HandlePush(self, header, std::move(buffer));
                  }};
 }
 

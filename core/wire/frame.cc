@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/wire/payload_scan.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -27,7 +28,7 @@ absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(wh
 }  // namespace
 
 uint64_t HashPayload(absl::Span<const std::byte> payload) {
-  return payload.empty() ? 0 : XXH3_64bits(payload.data(), payload.size());
+  return payload.empty() ? 0 : HashBytes(payload);
 }
 
 void WriteHeader(FrameHeader header, absl::Span<std::byte> out) {

@@ -249,7 +249,11 @@ TEST_F(ClientFaults, APushCutOffInTheMiddleIsSentAgainWithTheSameBytesAndSequenc
   server.on_frame = [this](FakeConnection& connection, const Frame& frame) {
     if (connection.number() == 1 && frame.type() == FrameType::kPush) {
       if (frame.header.sequence == 1) server.Ack(connection, frame, wire::Verdict::kApplied);
-      if (frame.header.sequence == 3) connection.Close(absl::UnavailableError("died"));
+      if (frame.header.sequence == 3) {  // a little later, so that the acknowledgement gets through
+        executor.PostAt(In(absl::Milliseconds(1)), [connection = server.last_connection] {
+          connection->Close(absl::UnavailableError("died"));
+        });
+      }
       return;
     }
     server.Behave(connection, frame);

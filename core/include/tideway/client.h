@@ -77,6 +77,10 @@ struct ClientOptions {
 
 struct PushOptions {
   uint32_t inner_steps = 0;  // that made this delta
+  // The caller has looked through the delta already, as LocalSgd does while it makes one. Then Push does not look through all of it
+  // before anything leaves. A value that is not finite all the same fails the push when its fragment's turn comes; fragments
+  // before it may have been applied.
+  bool known_finite = false;
 };
 
 struct PushReport {

@@ -1,0 +1,121 @@
+#include "bench/common/control.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+namespace bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Long enough for windows, page tables and caches to settle.
+constexpr double kWarmUpSeconds = 0.2;
+constexpr uint64_t kWarmUpOperations = 4;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double Seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+}
+
+struct Measured {
+  uint64_t operations = 0;
+  double seconds = 0;
+  double cpu_s = 0;
+  double median_us = 0;
+};
+
+Measured Repeat(const Work& work, double seconds, uint64_t operations_min) {
+  std::vector<float> times_us;
+  times_us.reserve(1 << 20);
+  const double cpu_before = CpuSeconds();
+  const Clock::time_point start = Clock::now();
+  double now = 0;
+  while (now < seconds || times_us.size() < operations_min) {
+    work.operation();
+    const double after = SecondsSince(start);
+    times_us.push_back(static_cast<float>(1e6 * (after - now)));
+    now = after;
+  }
+  Measured measured{.operations = times_us.size(), .seconds = now};
+  measured.cpu_s = CpuSeconds() - cpu_before;
+  const auto middle = times_us.begin() + static_cast<std::ptrdiff_t>(times_us.size() / 2);
+  std::nth_element(times_us.begin(), middle, times_us.end());
+  measured.median_us = *middle;
+  return measured;
+}
+
+}  // namespace
+
+double CpuSeconds() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+}
+
+int Main(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
+
+void ServeDriver(const std::string& address, const std::function<bool(uint64_t)>& verify) {
+  std::printf("{\"address\": \"%s\"}\n", address.c_str());
+  std::fflush(stdout);
+  std::string line;
+  while (std::getline(std::cin, line) && line != "quit") {
+    std::istringstream words(line);
+    std::string word;
+    uint64_t pushes = 0;
+    words >> word >> pushes;
+    if (word == "cpu") {
+      std::printf("{\"cpu_s\": %.6f}\n", CpuSeconds());
+    } else {
+      std::printf("{\"verified\": %s}\n", verify(pushes) ? "true" : "false");
+    }
+    std::fflush(stdout);
+  }
+}
+
+void ServeDriverAside(const std::string& address, std::function<bool(uint64_t)> verify) {
+  std::thread([address, verify = std::move(verify)] {
+    ServeDriver(address, verify);
+    std::_Exit(0);  // the others wait for peers that don't come any more
+  }).detach();
+}
+
+void RunClient(const Work& work) {
+  uint64_t pushes = Repeat(work, kWarmUpSeconds, kWarmUpOperations).operations;
+  std::printf("{\"ready\": true}\n");
+  std::fflush(stdout);
+  std::string line;
+  while (std::getline(std::cin, line) && line.starts_with("go ")) {
+    const Measured measured = Repeat(work, std::stod(line.substr(3)), 1);
+    pushes += measured.operations;
+    std::printf(
+        "{\"operations\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_s\": %.6f, "
+        "\"median_us\": %.3f, \"pushes\": %llu, \"verified\": %s}\n",
+        static_cast<unsigned long long>(measured.operations),
+        static_cast<unsigned long long>(measured.operations * work.bytes), measured.seconds,
+        measured.cpu_s, measured.median_us,
+        static_cast<unsigned long long>(work.pushes ? pushes : 0), work.check() ? "true" : "false");
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace bench

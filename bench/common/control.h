@@ -1,0 +1,44 @@
+// Control: how a benchmark program and the driver that started it talk: lines on stdin, one JSON object per line on stdout.
+//
+//   server   prints {"address": ...} when peers may come, then answers
+//              cpu        {"cpu_s": CPU seconds of this process so far}
+//              verify N   {"verified": whether the vector is what N pushes make it}
+//              quit       ends the process; so does the end of stdin
+//   client   connects, warms up, prints {"ready": true}; then, for each line "go SECONDS", works for that long and prints
+//            {"operations", "bytes", "seconds", "cpu_s", "median_us", "pushes": since the start, "verified"}
+//
+// So the driver can mark the server's CPU time just before and just after, and the same driver measures anything.
+
+#ifndef TIDEWAY_BENCH_COMMON_CONTROL_H_
+#define TIDEWAY_BENCH_COMMON_CONTROL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace bench {
+
+// User and system time of this process, all threads.
+double CpuSeconds();
+
+// Runs `body`, which may throw; prints what it threw. The process's exit status.
+int Main(const std::function<void()>& body);
+
+// Server. Prints the address and serves the driver's lines; returns at quit or the end of stdin.
+void ServeDriver(const std::string& address, const std::function<bool(uint64_t)>& verify);
+// The same on a thread of its own, which then ends the process: for a server whose thread can't be told to stop.
+void ServeDriverAside(const std::string& address, std::function<bool(uint64_t)> verify);
+
+// Client. `operation` does one push or pull and returns when it has ended. `check`: whether what arrived is right.
+struct Work {
+  size_t bytes = 0;  // payload of one operation
+  bool pushes = false;
+  std::function<void()> operation;
+  std::function<bool()> check = [] { return true; };
+};
+void RunClient(const Work& work);
+
+}  // namespace bench
+
+#endif  // TIDEWAY_BENCH_COMMON_CONTROL_H_

@@ -1,0 +1,170 @@
+// Tideway's side of the comparison: a real Server and real Clients, over any transport that an address can name.
+//
+//   tideway_peer server --uri=tcp://127.0.0.1:0?congestion=cubic --form=push --bytes=67108864
+//   tideway_peer client --uri=ADDRESS and the same options
+//   tideway_peer idle   --uri=ADDRESS --workers=100          connects, prints {"ready": true}, and does nothing
+//
+// Push: Client::Push, identity codec, one completion per push; the server's outer optimizer is sgd with lr=1, so that it adds
+// (the delta counts downwards, so the sum is the pattern times minus the number of pushes). Pull: Client::Pull.
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "bench/common/control.h"
+#include "bench/common/options.h"
+#include "bench/common/vectors.h"
+#include "tideway/blocking.h"
+#include "tideway/builtin_codecs.h"
+#include "tideway/builtin_transports.h"
+#include "tideway/client.h"
+#include "tideway/server.h"
+
+namespace bench {
+namespace {
+
+constexpr absl::Duration kJoinTimeout = absl::Seconds(10);
+constexpr absl::Duration kOperationTimeout = absl::Seconds(30);
+
+struct Settings {
+  explicit Settings(const Options& options)
+      : uri(options.Text("uri", "tcp://127.0.0.1:0")),
+        push(options.Choice("form", {"push", "pull"}) == "push"),
+        bytes(options.Number("bytes", size_t{64} << 20)),
+        fragment_bytes(options.Number("fragment", tideway::kFragmentBytesDefault)),
+        threads(static_cast<int>(options.Number("threads", 0))),
+        workers(options.Number("workers", 100)),
+        codec(options.Text("codec", "identity")),
+        known_finite(options.Choice("finite", {"known", "check"}) == "known") {}
+
+  std::string uri;
+  bool push;
+  size_t bytes;
+  size_t fragment_bytes;
+  int threads;
+  size_t workers;
+  std::string codec;
+  bool known_finite;
+};
+
+void Check(const absl::Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.ToString());
+}
+
+template <typename T>
+T Get(absl::StatusOr<T> result) {
+  Check(result.status());
+  return *std::move(result);
+}
+
+void LogToStderr(tideway::LogLevel level, absl::string_view text) {
+  if (level == tideway::LogLevel::kInfo) return;
+  std::cerr << text << "\n";
+}
+
+tideway::RuntimeOptions MakeRuntimeOptions(const Settings& settings) {
+  return {.transports = tideway::BuiltinTransports(),
+          .codecs = tideway::BuiltinCodecs(),
+          .executor_options = {.threads = settings.threads},
+          .log = LogToStderr};
+}
+
+tideway::Layout MakeLayout(const Settings& settings) {
+  return Get(tideway::Layout::Create(
+      {{"vector", {static_cast<int64_t>(settings.bytes / sizeof(float))}}},
+      {.fragment_bytes_max = std::min(settings.fragment_bytes, settings.bytes)}));
+}
+
+void RunServer(const Settings& settings) {
+  tideway::Runtime runtime(MakeRuntimeOptions(settings));
+  const tideway::Layout layout = MakeLayout(settings);
+  std::vector<float> initial(layout.elements(), 0.0f);
+  if (!settings.push) FillPattern(initial);
+  const auto server =
+      Get(tideway::Server::Start(&runtime,
+                                 {.listen = {settings.uri},
+                                  .outer_optimizer = "sgd:lr=1",
+                                  .sessions_max = std::max<size_t>(256, settings.workers)},
+                                 layout, initial));
+  const auto verify = [&](uint64_t pushes) {
+    Check(server->ReadParameters(absl::MakeSpan(initial)));
+    return IsPattern(initial, settings.push ? static_cast<double>(pushes) : 1.0);
+  };
+  ServeDriver(server->addresses()[0], verify);
+  server->Stop();
+}
+
+std::unique_ptr<tideway::Client> Join(tideway::Runtime& runtime, const Settings& settings,
+                                      const tideway::Layout& layout, const std::string& name) {
+  auto client = Get(tideway::Client::Create(
+      &runtime, {.servers = {settings.uri}, .worker = name, .codec_up = settings.codec}, layout));
+  Check(tideway::Await(
+      [&](auto done) { client->Join(runtime.executor().Now() + kJoinTimeout, std::move(done)); }));
+  return client;
+}
+
+void RunWorker(const Settings& settings) {
+  tideway::Runtime runtime(MakeRuntimeOptions(settings));
+  const tideway::Layout layout = MakeLayout(settings);
+  Vector vector(layout.elements());
+  if (settings.push) {
+    FillPattern(vector.span());
+    for (float& value : vector.span()) value = -value;  // the server subtracts
+  }
+  const auto client = Join(runtime, settings, layout, "bench");
+  const auto operation = [&] {
+    const absl::Time deadline = runtime.executor().Now() + kOperationTimeout;
+    if (settings.push) {
+      const auto report = Get(tideway::AwaitResult<tideway::PushReport>([&](auto done) {
+        client->Push(vector.span(), {.inner_steps = 1, .known_finite = settings.known_finite},
+                     deadline, std::move(done));
+      }));
+      if (report.applied != report.fragments) throw std::runtime_error("not all was applied");
+    } else {
+      Get(tideway::AwaitResult<tideway::PullReport>([&](auto done) {
+        client->Pull(absl::MakeSpan(vector.data(), vector.size()), {}, deadline, std::move(done));
+      }));
+    }
+  };
+  RunClient(
+      {.bytes = settings.bytes, .pushes = settings.push, .operation = operation, .check = [&] {
+         return IsPattern(vector.span(), settings.push ? -1.0 : 1.0);
+       }});
+}
+
+// Connected workers that only keep their leases.
+void RunIdle(const Settings& settings) {
+  tideway::Runtime runtime(MakeRuntimeOptions(settings));
+  const tideway::Layout layout = MakeLayout(settings);
+  std::vector<std::unique_ptr<tideway::Client>> clients;
+  for (size_t i = 0; i < settings.workers; ++i) {
+    clients.push_back(Join(runtime, settings, layout, "idle-" + std::to_string(i)));
+  }
+  std::printf("{\"ready\": true}\n");
+  std::fflush(stdout);
+  std::string line;
+  while (std::getline(std::cin, line) && line != "quit") {
+  }
+}
+
+}  // namespace
+}  // namespace bench
+
+int main(int argc, char** argv) {
+  return bench::Main([&] {
+    const bench::Options options(
+        argc, argv, {"uri", "form", "bytes", "fragment", "threads", "workers", "codec", "finite"});
+    const bench::Settings settings(options);
+    if (options.role() == "server") {
+      bench::RunServer(settings);
+    } else if (options.role() == "idle") {
+      bench::RunIdle(settings);
+    } else {
+      bench::RunWorker(settings);
+    }
+  });
+}
