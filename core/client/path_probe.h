@@ -2,7 +2,7 @@
 //
 //   connecting  -> connected                  -> discovering, if wanted
 //   discovering -> offer                      -> pinging, if wanted
-//   pinging     -> all acknowledged           -> streaming: 64 KiB first; where that was quick, 2 MiB some times
+//   pinging     -> all acknowledged           -> streaming: 64 KiB first, again where slow; then 2 MiB some times
 //   streaming   -> acknowledged               -> done
 //   any         -> closed, refused, too late  -> done, with the reason
 //
@@ -34,7 +34,8 @@ class PathProbe final : public Receiver, public std::enable_shared_from_this<Pat
   struct Result {
     absl::Status status;  // OK: everything that was wanted is there
     std::optional<wire::Offer> offer;
-    absl::Duration latency;            // the median of the round trips of an empty message
+    // The shortest round trip of an empty message: on a busy host the others tell of the processor, not of the path.
+    absl::Duration latency;
     double bandwidth_bytes_per_s = 0;  // 0: not measured
   };
   using Done = absl::AnyInvocable<void(Result)>;
@@ -65,7 +66,7 @@ class PathProbe final : public Receiver, public std::enable_shared_from_this<Pat
   void SendProbe(size_t payload_bytes);
   void OnProbeAck(absl::Time arrived);
   void OnPing(absl::Duration round_trip);
-  void BeginStreaming(absl::Duration trial);
+  void OnTrial(absl::Duration span);
   void OnStream(absl::Duration span);
   void SendStream();
   absl::StatusOr<Landing> LandControl(const wire::FrameHeader& header);
@@ -84,6 +85,7 @@ class PathProbe final : public Receiver, public std::enable_shared_from_this<Pat
   std::shared_ptr<Buffer> payload_;  // of all probes; null: none has had one
   uint64_t sequence_ = 0;
   size_t unacknowledged_ = 0;
+  int trials_ = 0;  // that were slow
   int streams_ = 0;
   absl::Time began_;
   std::vector<absl::Duration> round_trips_;

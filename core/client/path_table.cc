@@ -22,9 +22,9 @@ const LocalPath* Find(const std::vector<LocalPath>& paths, absl::string_view pro
   return it == paths.end() ? nullptr : &*it;
 }
 
-// Shared memory has to be four times as slow as a network path before it is left for that: a probe of some milliseconds is noisy,
-// and does not see that it spares each end a copy, and reads that need no processor at the other end.
-constexpr double kSharedMemoryCost = 0.25;
+// Shared memory has to be eight times as slow as a network path before it is left for that: a probe of some milliseconds is
+// noisy (with all cores busy, a factor of four was seen), and does not see that it spares each end a copy, and reads that need no processor at the other end.
+constexpr double kSharedMemoryCost = 0.125;
 
 absl::Duration Cost(const TransportCandidate& candidate) {
   return candidate.fragment_time() * (candidate.same_host_only ? kSharedMemoryCost : 1.0);

@@ -91,15 +91,15 @@ TEST(PathTable, ALowLatencyDoesNotMakeUpForALowBandwidth) {
   EXPECT_EQ(BestOf(table), "tcp");
 }
 
-TEST(PathTable, SharedMemoryIsTakenUnlessItIsFourTimesAsSlow) {
+TEST(PathTable, SharedMemoryIsTakenUnlessItIsEightTimesAsSlow) {
   PathTable table = Table();
   table.SetOffer(OfferOfAll(), LocalAll(), "here");
   table.SetMeasured("tcp", absl::Microseconds(30), 7e9);
   table.SetMeasured("ucx/tcp", absl::Microseconds(40), 2e9);
   table.SetMeasured("ofi+net", absl::Microseconds(40), 2e9);
-  table.SetMeasured("ucx/sm", absl::Microseconds(130), 5e9);
+  table.SetMeasured("ucx/sm", absl::Microseconds(1000), 5e9);
   EXPECT_EQ(BestOf(table), "ucx/sm");
-  table.SetMeasured("ucx/sm", absl::Microseconds(600), 5e9);
+  table.SetMeasured("ucx/sm", absl::Microseconds(1500), 5e9);
   EXPECT_EQ(BestOf(table), "tcp");
   EXPECT_THAT(table.WhyBest(), HasSubstr("the quickest of 4"));
 }

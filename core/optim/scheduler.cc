@@ -194,6 +194,8 @@ absl::Duration Scheduler::TimeToMeetOthers(size_t size, absl::Time now) const {
 void Scheduler::ReleaseAll(std::vector<uint64_t> workers, absl::Time now,
                            std::vector<Release>& releases) {
   const absl::Duration time_max = TimeToMeetOthers(workers.size(), now);
+  // Nobody is ahead in a synchronous run, so who arrived first does not decide who learns what: a seed reproduces the run.
+  if (!async()) std::sort(workers.begin(), workers.end());
   for (uint64_t id : workers) releases.push_back({id, Assign(workers_[id], time_max, now)});
 }
 

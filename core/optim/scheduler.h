@@ -103,7 +103,7 @@ class Scheduler {
   // Steps beyond the assignment's are not counted. An error (see the table) changes nothing.
   absl::Status Arrive(uint64_t worker, const Arrival& arrival, absl::Time now);
 
-  // Whoever may start now, in the order of joining and arriving. Call it after every event and at NextDeadline.
+  // Whoever may start now, in the order of joining and arriving (sync: of ids). Call it after every event and at NextDeadline.
   std::vector<Release> Poll(absl::Time now);
   // When Poll has something to do if no event comes before: InfinitePast for now, InfiniteFuture for never.
   absl::Time NextDeadline() const;

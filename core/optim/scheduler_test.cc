@@ -164,6 +164,25 @@ TEST(Scheduler, InTheSynchronousMethodWaitsForAllOrTheTimeOut) {
   EXPECT_THAT(Workers(scheduler.Poll(At(1920))), ElementsAre(0));
 }
 
+TEST(Scheduler, InTheSynchronousMethodNobodysShardDependsOnWhoCameFirst) {
+  const auto shards = [](const std::vector<uint64_t>& order) {
+    Scheduler scheduler = Make({.method = SchedulingOptions::Method::kSync,
+                                .workers_to_begin = 3,
+                                .shard_sizes = {1, 1, 1},
+                                .seed = 7});
+    std::map<uint64_t, std::vector<uint32_t>> taken;
+    for (uint64_t worker : order) EXPECT_TRUE(scheduler.Join(worker, At(0)).ok());
+    for (int round = 0; round < 8; ++round) {
+      for (const Release& release : scheduler.Poll(At(round))) {
+        taken[release.worker].push_back(release.assignment.shard);
+      }
+      for (uint64_t worker : order) Arrive(scheduler, worker, round, round + 1);
+    }
+    return taken;
+  };
+  EXPECT_EQ(shards({0, 1, 2}), shards({2, 0, 1}));
+}
+
 TEST(Scheduler, InTheSynchronousMethodClosesAtTheQuorum) {
   Scheduler scheduler = Make({.method = SchedulingOptions::Method::kSync, .sync_quorum = 2});
   JoinAll(scheduler, 3, 0);
@@ -171,7 +190,7 @@ TEST(Scheduler, InTheSynchronousMethodClosesAtTheQuorum) {
   Arrive(scheduler, 2, 0, 20);
   EXPECT_THAT(scheduler.Poll(At(20)), IsEmpty());
   Arrive(scheduler, 0, 0, 21);
-  EXPECT_THAT(Workers(scheduler.Poll(At(21))), ElementsAre(2, 0));
+  EXPECT_THAT(Workers(scheduler.Poll(At(21))), ElementsAre(0, 2));
 }
 
 TEST(Scheduler, ClosesAWindowThatWaitedForAWorkerWhichLeaves) {

@@ -8,6 +8,7 @@
 #include "tideway/transport.h"
 #include "transports/tcp/acceptor.h"
 #include "transports/tcp/connector.h"
+#include "transports/tcp/interfaces.h"
 #include "transports/tcp/loop.h"
 #include "transports/tcp/socket_options.h"
 
@@ -20,6 +21,10 @@ TransportInfo Info() {
   info.schemes = {"tcp"};
   info.crosses_hosts = true;
   info.crosses_processes = true;
+  info.providers = {{.name = info.name,
+                     .scheme = "tcp",
+                     .devices = Interfaces(),
+                     .wait = "spins for spin_us, then blocks in epoll"}};
   return info;
 }
 

@@ -30,6 +30,7 @@ Loop::Loop(Executor* executor, LogSink log)
       log_(std::move(log)),
       io_(std::make_unique<asio::io_context>(1)),
       work_(asio::make_work_guard(*io_)),
+      nap_(std::make_unique<asio::steady_timer>(*io_)),
       thread_([this] { Run(); }) {}
 
 Loop::~Loop() { Stop(); }
@@ -178,10 +179,18 @@ void Loop::Block() {
     if (may_sleep) {
       io_->run_one();
     } else {
-      io_->run_one_for(kNap);
+      Nap();
     }
   }
   blocked_ = false;
+}
+
+// By a timer: epoll's own time-out counts in milliseconds, and a tenth of one would become a whole one.
+void Loop::Nap() {
+  nap_->expires_after(kNap);
+  nap_->async_wait([](const asio::error_code&) {});
+  io_->run_one();
+  nap_->cancel();
 }
 
 bool Loop::ArmAll() {
@@ -201,6 +210,7 @@ bool Loop::ArmAll() {
 
 void Loop::Destroy() {
   work_.reset();
+  nap_.reset();
   io_.reset();
 }
 

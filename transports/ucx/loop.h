@@ -24,6 +24,7 @@
 #include "absl/synchronization/mutex.h"
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
+#include "asio/steady_timer.hpp"
 #include "core/runtime/strand.h"
 #include "tideway/executor.h"
 #include "tideway/log.h"
@@ -106,6 +107,7 @@ class Loop {
   bool ProgressActive();
   bool SpinIsOver();
   void Block();
+  void Nap();
   bool ArmAll();
   void CloseAll();
 
@@ -114,6 +116,7 @@ class Loop {
   const LogSink log_;
   std::unique_ptr<asio::io_context> io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::unique_ptr<asio::steady_timer> nap_;  // the loop's thread
   std::atomic<int> spin_us_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> blocked_{false};

@@ -33,7 +33,7 @@ struct TransportCandidate {
   std::string refused;   // why it can't be used or was given up; empty: it can be used
   bool same_host_only = false;  // shared memory
   bool measured = false;
-  double latency_us = 0;             // round trip of an empty message
+  double latency_us = 0;             // the shortest round trip of an empty message
   double bandwidth_bytes_per_s = 0;  // of the payload, one message after the other
   // What the choice compares: how long a fragment of the default size takes. REQUIRES: measured.
   absl::Duration fragment_time() const;
