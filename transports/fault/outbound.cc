@@ -26,7 +26,9 @@ Outbound::Outbound(std::shared_ptr<Connection> inner, Executor* executor, const 
       read_dice_(plan.seed, identity.for_dice(), kReadsOut) {}
 
 void Outbound::Begin() {
-  if (board_->Add(identity_, weak_from_this())) Stall();
+  if (!board_->Add(identity_, weak_from_this())) return;
+  Stall();
+  if (!board_->stalled()) Resume();  // it ended in between, and may have looked for us too early
 }
 
 void Outbound::Submit(Op op) {
@@ -82,10 +84,12 @@ void Outbound::Enqueue(Op op) {
   line_.push_back(std::move(next));
 }
 
-void Outbound::Pump() {
+void Outbound::Pump(absl::Time due) {
   absl::MutexLock lock(&mutex_);
-  timer_ = 0;
-  timer_at_ = absl::InfiniteFuture();
+  if (timer_at_ == due) {  // and not a timer that was too late to be cancelled
+    timer_ = 0;
+    timer_at_ = absl::InfiniteFuture();
+  }
   Advance();
 }
 
@@ -147,8 +151,8 @@ void Outbound::Arm() {
   Disarm();
   if (wake == absl::InfiniteFuture()) return;
   timer_at_ = wake;
-  timer_ = executor_->PostAt(wake, [weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->Pump();
+  timer_ = executor_->PostAt(wake, [weak = weak_from_this(), wake] {
+    if (const auto self = weak.lock()) self->Pump(wake);
   });
 }
 

@@ -81,7 +81,7 @@ class Outbound final : public std::enable_shared_from_this<Outbound> {
 
   absl::Status Admit(const Op& op) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Enqueue(Op op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Pump() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Pump(absl::Time due) ABSL_LOCKS_EXCLUDED(mutex_);
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Late(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void BeginStall(Waiting& next, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

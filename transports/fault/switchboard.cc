@@ -59,6 +59,11 @@ void Switchboard::SetStalled(bool stalled) {
   stalled_ = stalled;
 }
 
+bool Switchboard::stalled() const {
+  absl::MutexLock lock(&mutex_);
+  return stalled_;
+}
+
 void Switchboard::Arm(FaultKind kind) {
   absl::MutexLock lock(&mutex_);
   ++armed_[IndexOf(kind)];

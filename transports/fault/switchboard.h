@@ -46,6 +46,7 @@ class Switchboard {
   void SetRefuse(bool refuse);
   bool refuse() const;
   void SetStalled(bool stalled);
+  bool stalled() const;
 
   void Arm(FaultKind kind);
   // True once for each Arm.
