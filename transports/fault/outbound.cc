@@ -39,9 +39,9 @@ void Outbound::Submit(Op op) {
     if (status.ok()) {
       Enqueue(std::move(op));
       Advance();
+      return;
     }
   }
-  if (status.ok()) return;
   // Every transport refuses an empty message, on its progress thread and without harm: that is how we get there.
   inner_->Send({}, absl::InfiniteFuture(),
                [done = std::move(op.done), status](const absl::Status&) mutable {
