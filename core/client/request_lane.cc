@@ -11,6 +11,8 @@ namespace {
 
 // Unanswered requests per server. A trainer has two or three, and a server takes 64 of one session.
 constexpr size_t kRequestsMax = 32;
+// Where a long lease lets a stalled server go unnoticed for long, its heartbeats do not crowd out what the program asks.
+constexpr size_t kHeartbeatsMax = kRequestsMax / 2;
 
 }  // namespace
 
@@ -19,9 +21,10 @@ void RequestLane::Add(wire::ControlRequest request, absl::Time deadline, Done do
     done(final_);
     return;
   }
-  if (entries_.size() >= kRequestsMax) {
-    done(absl::ResourceExhaustedError(absl::StrCat(
-        kRequestsMax, " requests wait for an answer; wait for some before asking more")));
+  const size_t max = request.has_heartbeat() ? kHeartbeatsMax : kRequestsMax;
+  if (entries_.size() >= max) {
+    done(absl::ResourceExhaustedError(
+        absl::StrCat(max, " requests wait for an answer; wait for some before asking more")));
     return;
   }
   const uint64_t id = sender_->NextRequestId();

@@ -25,6 +25,14 @@ uint32_t HashHeader(const FrameHeader& header) {
 
 absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(what); }
 
+// A wrong magic or version, which is either a stranger's, for good, or ours and damaged on the way: then the hash fits once it is
+// put right, and sending again will help.
+absl::Status Foreign(FrameHeader header, const std::string& what) {
+  header.magic = kMagic;
+  header.version = kVersion;
+  return header.header_hash == HashHeader(header) ? absl::DataLossError(what) : Bad(what);
+}
+
 }  // namespace
 
 uint64_t HashPayload(absl::Span<const std::byte> payload) {
@@ -48,16 +56,17 @@ absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t
   FrameHeader header;
   std::memcpy(&header, bytes.data(), sizeof(header));
   if (header.magic != kMagic) {
-    return Bad(absl::StrFormat("frame begins with %08x, not with Tideway's magic %08x",
-                               header.magic, kMagic));
+    return Foreign(header, absl::StrFormat("frame begins with %08x, not with Tideway's magic %08x",
+                                           header.magic, kMagic));
   }
   // Before the hash: another version may hash otherwise, and the peer deserves to hear which one we speak.
   if (header.version != kVersion) {
-    return Bad(absl::StrCat("peer speaks wire version ", header.version, ", this end speaks ",
-                            kVersion, "; run the same release on both ends"));
+    return Foreign(header,
+                   absl::StrCat("peer speaks wire version ", header.version, ", this end speaks ",
+                                kVersion, "; run the same release on both ends"));
   }
   if (header.header_hash != HashHeader(header))
-    return Bad("frame header is damaged: hash mismatch");
+    return absl::DataLossError("frame header is damaged: hash mismatch");
   if (header.type < static_cast<uint8_t>(FrameType::kHello) ||
       header.type > static_cast<uint8_t>(FrameType::kProbeAck)) {
     return Bad(absl::StrCat("unknown frame type ", header.type));

@@ -81,6 +81,18 @@ TEST(Frame, ForeignBytesAreToldFromOurs) {
   EXPECT_THAT(std::string(ReadHeader(bytes, 0).status().message()), HasSubstr("magic"));
 }
 
+// Sending again may help, unlike with a stranger.
+TEST(Frame, AHeaderWithOneWrongBitIsDataLossWhereverItIs) {
+  const std::vector<std::byte> good = Bytes(PushHeader());
+  for (size_t bit = 0; bit < 8 * good.size(); ++bit) {
+    std::vector<std::byte> bytes = good;
+    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+    EXPECT_EQ(ReadHeader(bytes, 16).status().code(), absl::StatusCode::kDataLoss) << bit;
+  }
+  std::vector<std::byte> stranger(kFrameHeaderBytes, std::byte{'x'});
+  EXPECT_EQ(ReadHeader(stranger, 16).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(Frame, ALengthThatDiffersFromTheTransportsIsRefused) {
   EXPECT_FALSE(ReadHeader(Bytes(PushHeader()), 17).ok());
 }

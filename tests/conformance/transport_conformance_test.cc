@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "tests/conformance/transport_fixture.h"
 #include "tideway/builtin_transports.h"
+#include "tideway/fault_transport.h"
 
 namespace tideway::testing {
 namespace {
@@ -48,6 +49,22 @@ TransportEntry InVirtualTime(TransportEntry entry) {
   return entry;
 }
 
+// The fault decorator keeps every promise of what it wraps, with no faults and with those that any network may commit. One
+// provider of each transport is enough: the first that works.
+void AddWrapped(const TransportInfo& info, const std::function<TransportEntry()>& entry,
+                std::vector<Subject>& subjects) {
+  const std::vector<ProviderInfo> providers = ProvidersOf(info);
+  const auto viable = std::find_if(providers.begin(), providers.end(),
+                                   [](const ProviderInfo& provider) { return provider.viable; });
+  const ProviderInfo& primary = viable == providers.end() ? providers.front() : *viable;
+  const std::string name = TestName(primary.name);
+  subjects.push_back({"fault_over_" + name, primary, [entry] { return WithFaults(entry(), {}); }});
+  const FaultPlan delays = {
+      .seed = 3, .delay_probability = 0.05, .delay_max = absl::Milliseconds(2)};
+  subjects.push_back(
+      {"delay_over_" + name, primary, [entry, delays] { return WithFaults(entry(), delays); }});
+}
+
 }  // namespace
 
 std::vector<Subject> Subjects() {
@@ -63,6 +80,7 @@ std::vector<Subject> Subjects() {
       subjects.push_back({TestName(provider.name) + "_in_virtual_time", provider,
                           [entry] { return InVirtualTime(entry()); }});
     }
+    AddWrapped(info, entry, subjects);
   }
   for (const Uri& uri : Flags().also) {
     for (const TransportEntry& listed : registry->entries()) {

@@ -186,7 +186,9 @@ SimCluster::~SimCluster() {
 
 std::unique_ptr<Runtime> SimCluster::NewRuntime(const std::string& host) {
   RuntimeOptions of_runtime;
-  EXPECT_TRUE(of_runtime.transports.Add(SimTransportEntry(&network, host)).ok());
+  TransportEntry entry = SimTransportEntry(&network, host);
+  if (options.wrap) entry = options.wrap(std::move(entry));
+  EXPECT_TRUE(of_runtime.transports.Add(std::move(entry)).ok());
   of_runtime.codecs = BuiltinCodecs();
   of_runtime.executor = &executor;
   return std::make_unique<Runtime>(std::move(of_runtime));

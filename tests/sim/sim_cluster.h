@@ -7,6 +7,7 @@
 #define TIDEWAY_TESTS_SIM_SIM_CLUSTER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -91,6 +92,8 @@ struct SimClusterOptions {
   ClientOptions client;  // servers and worker are filled in
   ServerOptions server;
   SimLink link = {.latency = absl::Milliseconds(5), .jitter = absl::Milliseconds(2)};
+  // Of every host's transport, for example in faults; null: as it is.
+  std::function<TransportEntry(TransportEntry)> wrap;
 };
 
 class SimCluster {
