@@ -7,8 +7,9 @@
 #       generated Protobuf code; include it by path from the root: "core/wire/control.pb.h".
 #   tideway_executable(name SRCS main.cc DEPS ... [INSTALL])
 #   tideway_test(x_test SRCS x_test.cc DEPS ... [LABELS slow] [TIMEOUT_S 60] [ARGS ...] [RUN_SERIAL]
-#                [WHOLE])
-#       a GoogleTest program; each TEST becomes one ctest entry (or, with WHOLE, the program does).
+#                [WHOLE] [SHARDS 4])
+#       a GoogleTest program; each TEST becomes one ctest entry. With WHOLE the program does, and with
+#       SHARDS each of so many parts of it: for many short tests whose program is slow to start.
 #   add_transport(x [MODULE ...]) in transports/CMakeLists.txt = THE LIST; see TransportModules.cmake
 #   add_codec(name wire_id)     in compression/CMakeLists.txt = THE LIST
 #       one line per backend. The folder makes the target tideway_transport_x or tideway_codec_name;
@@ -181,7 +182,7 @@ function(tideway_test name)
   if(NOT BUILD_TESTING)
     return()
   endif()
-  cmake_parse_arguments(ARG "RUN_SERIAL;WHOLE" "TIMEOUT_S" "SRCS;DEPS;LABELS;ARGS" ${ARGN})
+  cmake_parse_arguments(ARG "RUN_SERIAL;WHOLE" "TIMEOUT_S;SHARDS" "SRCS;DEPS;LABELS;ARGS" ${ARGN})
   if(NOT ARG_TIMEOUT_S)
     set(ARG_TIMEOUT_S 120)
   endif()
@@ -199,6 +200,13 @@ function(tideway_test name)
   if(ARG_WHOLE)
     add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
     set_tests_properties(${name} PROPERTIES ${properties})
+  elseif(ARG_SHARDS)
+    math(EXPR last "${ARG_SHARDS} - 1")
+    foreach(shard RANGE ${last})
+      add_test(NAME ${name}/part_${shard} COMMAND ${name} ${ARG_ARGS})
+      set_tests_properties(${name}/part_${shard} PROPERTIES ${properties}
+        ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${shard}")
+    endforeach()
   else()
     gtest_discover_tests(${name} EXTRA_ARGS ${ARG_ARGS} DISCOVERY_MODE PRE_TEST
       DISCOVERY_TIMEOUT 60 TEST_PREFIX "${name}/"

@@ -5,6 +5,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "transports/ucx/process_reads.h"
+#include "transports/ucx/remote_key_reads.h"
 
 namespace tideway::ucx {
 namespace {
@@ -33,7 +35,9 @@ ConnectionInfo Describe(const Link& link) {
           ? "none (with peer, UCX would give up the CMA lane); the side connection tells when "
             "the peer dies"
           : "peer (UCX watches the endpoint; it leaves out lanes that can't report a dead peer)";
-  if (!link.shared_memory) {
+  if (link.worker->reads_by_rdma()) {
+    info.details["one_sided"] = "the adapter reads (ucp_get_nbx)";
+  } else if (!link.shared_memory) {
     info.details["one_sided"] =
         link.peer.shared_memory_allowed && link.settings.SharedMemoryAllowed()
             ? "missing: the peer runs on another host or in another container"
@@ -65,11 +69,15 @@ UcxConnection::UcxConnection(std::shared_ptr<Shared> shared, Link link)
       info_(Describe(link)),
       deadline_timer_(loop_->io()),
       goodbye_timer_(loop_->io()) {
-  if (link.shared_memory && link.cma_missing.empty()) {
-    one_sided_ = std::make_unique<UcxOneSided>(shared_, std::move(link.peer),
-                                               [this] { loop_->Wake(shared_from_this()); });
-  }
   worker_ = std::move(link.worker);
+  auto wake = [this] { loop_->Wake(shared_from_this()); };
+  if (link.shared_memory && link.cma_missing.empty()) {
+    copies_by_kernel_ = true;
+    one_sided_ = std::make_unique<ProcessReads>(shared_, std::move(link.peer), std::move(wake));
+  } else if (worker_->reads_by_rdma()) {
+    one_sided_ = std::make_unique<RemoteKeyReads>(shared_, std::move(link.peer), std::move(wake),
+                                                  worker_.get());
+  }
   if (worker_->event_fd() >= 0) event_.emplace(loop_->io(), worker_->event_fd());
 }
 
@@ -284,7 +292,7 @@ void UcxConnection::CloseOnLoop(const absl::Status& reason) {
 bool UcxConnection::BeginGoodbye(const absl::Status& reason) {
   if (!started_ || goodbye_.has_value() || sender_.in_flight() || !inbox_.idle() ||
       !(asked_to_close_ || absl::IsCancelled(reason)) || !inbox_.status().ok() ||
-      side_->PeerIsGone()) {
+      (one_sided_ != nullptr && one_sided_->in_flight()) || side_->PeerIsGone()) {
     return false;
   }
   inbox_.Mute();
@@ -321,8 +329,10 @@ void UcxConnection::DropWorker() {
   if (event_.has_value()) event_->release();  // the descriptor is UCX's
   event_.reset();
   inbox_.Abandon();
-  if (one_sided_ != nullptr) FinishCopies();
+  if (copies_by_kernel_) FinishCopies();
   inbox_.ReleaseKept();
+  worker_->CloseEndpoint();
+  if (one_sided_ != nullptr) one_sided_->DropKeys();
   worker_.reset();
 }
 

@@ -83,6 +83,7 @@ class UcxConnection final : public Connection,
   // The rest belongs to the progress thread.
   std::unique_ptr<Worker> worker_;  // none: gone
   ConnectionInfo info_;             // constant once made
+  bool copies_by_kernel_ = false;
   std::unique_ptr<UcxOneSided> one_sided_;
   std::optional<asio::posix::stream_descriptor> event_;
   std::optional<asio::steady_timer> deadline_timer_;

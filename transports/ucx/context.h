@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "tideway/log.h"
+#include "transports/ucx/registration.h"
 #include "transports/ucx/settings.h"
 
 namespace tideway::ucx {
@@ -44,8 +45,11 @@ class Context {
   // What UCX found for it, as "tcp/eth0".
   std::vector<std::string> Resources() const;
 
+  Registrations& registrations() { return registrations_; }
+
  private:
   const ucp_context_h handle_;
+  Registrations registrations_;
 };
 
 class ContextPool {
@@ -74,6 +78,11 @@ class Worker {
 
   // The lanes that the endpoint uses, as UCX prints them: "sysv/memory (am, am_bw#0), cma/memory (rma_bw#0)".
   std::string Lanes() const;
+  // Whether adapters read the peer's memory by themselves.
+  bool reads_by_rdma() const { return rdma_; }
+
+  // Ends what is under way, each with a callback or not at all; the endpoint is gone then. Once is enough.
+  void CloseEndpoint();
 
   void OnMessage(unsigned id, ucp_am_recv_callback_t callback, void* argument);
 
@@ -84,20 +93,22 @@ class Worker {
 
   ucp_worker_h handle() const { return handle_; }
   ucp_ep_h endpoint() const { return endpoint_; }
-  Context& context() { return *context_; }
+  const std::shared_ptr<Context>& shared_context() const { return context_; }
 
  private:
   Worker(std::shared_ptr<Context> context, ucp_worker_h handle, int event_fd)
       : context_(std::move(context)), handle_(handle), event_fd_(event_fd) {}
 
   static void OnEndpointError(void* worker, ucp_ep_h endpoint, ucs_status_t status);
-  void CloseEndpoint();
+  void AwaitWiring();
 
   const std::shared_ptr<Context> context_;
   const ucp_worker_h handle_;
   const int event_fd_;
   ucp_ep_h endpoint_ = nullptr;
   bool peer_errors_ = false;
+  bool rdma_ = false;
+  bool wired_ = true;
   ucs_status_t endpoint_error_ = UCS_OK;
 };
 

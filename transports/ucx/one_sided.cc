@@ -1,34 +1,11 @@
 #include "transports/ucx/one_sided.h"
 
 #include <algorithm>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "transports/ucx/process_memory.h"
 
 namespace tideway::ucx {
-namespace {
-
-// What one turn of the loop copies: long enough to be worth a system call, short enough not to hold messages up.
-constexpr size_t kPieceBytes = size_t{1} << 20;
-
-class ProcessMemory final : public ExposedMemory {
- public:
-  explicit ProcessMemory(std::string descriptor) : descriptor_(std::move(descriptor)) {}
-  absl::Span<const std::byte> descriptor() const override {
-    return {reinterpret_cast<const std::byte*>(descriptor_.data()), descriptor_.size()};
-  }
-
- private:
-  const std::string descriptor_;
-};
-
-}  // namespace
-
-UcxOneSided::UcxOneSided(std::shared_ptr<Shared> shared, Hello peer, std::function<void()> wake)
-    : shared_(std::move(shared)), peer_(std::move(peer)), wake_(std::move(wake)) {}
 
 absl::StatusOr<std::shared_ptr<ExposedMemory>> UcxOneSided::Expose(
     absl::Span<const std::byte> memory) {
@@ -38,38 +15,39 @@ absl::StatusOr<std::shared_ptr<ExposedMemory>> UcxOneSided::Expose(
     if (closed_) return absl::CancelledError("the connection is closed");
   }
   MemoryDescriptor descriptor;
-  descriptor.kind = MemoryKind::kProcess;
-  descriptor.pid = OwnPid();
+  descriptor.kind = kind();
   descriptor.nonce = shared_->cell->nonce;
   descriptor.address = reinterpret_cast<uintptr_t>(memory.data());
   descriptor.bytes = memory.size();
-  return std::make_shared<ProcessMemory>(Encode(descriptor));
+  return DoExpose(memory, std::move(descriptor));
 }
 
-absl::StatusOr<uint64_t> UcxOneSided::AddressOf(absl::Span<const std::byte> bytes, size_t offset,
-                                                size_t size) const {
+absl::Status UcxOneSided::Resolve(absl::Span<const std::byte> bytes, size_t offset,
+                                  Operation& operation) const {
   absl::StatusOr<MemoryDescriptor> descriptor = DecodeMemoryDescriptor(bytes);
   if (!descriptor.ok()) return descriptor.status();
-  if (descriptor->kind != MemoryKind::kProcess || descriptor->pid != peer_.pid ||
-      descriptor->nonce != peer_.nonce) {
+  if (descriptor->kind != kind() || descriptor->nonce != peer_.nonce ||
+      (kind() == MemoryKind::kProcess && descriptor->pid != peer_.pid)) {
     return absl::InvalidArgumentError("the memory descriptor is not one of this connection's peer");
   }
+  const size_t size = operation.local.size();
   if (offset > descriptor->bytes || size > descriptor->bytes - offset) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a read of ", size, " bytes at ", offset, " goes beyond the memory's ", descriptor->bytes));
   }
-  return descriptor->address + offset;
+  operation.address = descriptor->address + offset;
+  operation.remote_key = std::move(descriptor->remote_key);
+  return absl::OkStatus();
 }
 
 void UcxOneSided::Read(absl::Span<const std::byte> descriptor, size_t offset,
                        absl::Span<std::byte> local, absl::Time deadline, Done done) {
-  Operation operation;
-  absl::StatusOr<uint64_t> address = AddressOf(descriptor, offset, local.size());
-  operation.refused = address.status();
-  if (address.ok()) operation.address = *address;
-  operation.local = local;
-  operation.deadline = deadline;
-  operation.done = std::move(done);
+  auto operation = std::make_unique<Operation>();
+  operation->owner = this;
+  operation->local = local;
+  operation->deadline = deadline;
+  operation->done = std::move(done);
+  operation->status = Resolve(descriptor, offset, *operation);
   absl::Status status;
   {
     absl::MutexLock lock(&mutex_);
@@ -86,7 +64,7 @@ void UcxOneSided::Read(absl::Span<const std::byte> descriptor, size_t offset,
   }
   if (status.ok()) return wake_();
   shared_->loop->Post(
-      [done = std::move(operation.done), status]() mutable { std::move(done)(status); });
+      [done = std::move(operation->done), status]() mutable { std::move(done)(status); });
 }
 
 void UcxOneSided::TakeArrived() {
@@ -95,43 +73,20 @@ void UcxOneSided::TakeArrived() {
   while (!arrived_.empty()) operations_.push_back(arrived_.pop_front());
 }
 
-bool UcxOneSided::idle() { return operations_.empty() && !someone_waits_; }
-
-bool UcxOneSided::Progress(const std::function<bool()>& peer_is_gone) {
-  TakeArrived();
-  if (operations_.empty() || !status_.ok()) return false;
-  Operation& next = operations_.front();
-  absl::Status status = next.refused;
-  const bool begins = status.ok();
-  if (begins) {
-    const absl::Span<std::byte> piece = next.local.subspan(
-        next.done_bytes, std::min(kPieceBytes, next.local.size() - next.done_bytes));
-    status = ReadProcess(peer_.pid, next.address + next.done_bytes, piece);
-    next.done_bytes += piece.size();
-    if (status.ok() && next.done_bytes < next.local.size()) return true;
-    // Another process may have the peer's id by now.
-    if (status.ok() && peer_is_gone())
-      status = absl::UnavailableError("the peer closed the connection");
-  }
-  if (!status.ok() && begins) {
-    // The connection breaks with it, and Close fails it with the others.
-    status_ = status;
-    return true;
-  }
-  Operation finished = operations_.pop_front();
+void UcxOneSided::CompleteFront(absl::Status status) {
+  const std::unique_ptr<Operation> finished = operations_.pop_front();
   {
     absl::MutexLock lock(&mutex_);
     --waiting_;
   }
-  std::move(finished.done)(status);
-  return true;
+  std::move(finished->done)(std::move(status));
 }
 
 absl::Time UcxOneSided::EarliestDeadline() {
   TakeArrived();
   absl::Time earliest = absl::InfiniteFuture();
   for (size_t i = 0; i < operations_.size(); ++i)
-    earliest = std::min(earliest, operations_[i].deadline);
+    earliest = std::min(earliest, operations_[i]->deadline);
   return earliest;
 }
 
@@ -142,8 +97,8 @@ void UcxOneSided::Close(const absl::Status& reason) {
     while (!arrived_.empty()) operations_.push_back(arrived_.pop_front());
   }
   while (!operations_.empty()) {
-    Operation operation = operations_.pop_front();
-    std::move(operation.done)(operation.refused.ok() ? reason : operation.refused);
+    const bool refused = !operations_.front()->started && !operations_.front()->status.ok();
+    CompleteFront(refused ? operations_.front()->status : reason);
   }
 }
 

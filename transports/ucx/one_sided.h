@@ -1,7 +1,5 @@
-// UcxOneSided: reads of the peer's memory that cost the peer no processor time.
-//
-// Two processes of one host: the kernel copies (process_vm_readv), a piece in each turn of the loop. UCX 1.13 offers no such
-// read by itself: its ucp_get over posix, sysv and cma lanes is emulated with messages to the peer, so it isn't used here.
+// UcxOneSided: what the two ways to read the peer's memory have in common: operations come from any thread, wait in a bounded
+// queue, and are worked off by the progress thread.
 //
 // Threads: Expose and Read from any thread; the rest belongs to the progress thread.
 
@@ -11,6 +9,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -21,10 +21,26 @@
 
 namespace tideway::ucx {
 
-class UcxOneSided final : public OneSided {
+// The handle for exposed memory: its descriptor, and what has to live as long.
+class UcxExposedMemory final : public ExposedMemory {
  public:
-  // `wake` makes the loop call Progress. `fail_later(done, status)` runs done on the progress thread.
-  UcxOneSided(std::shared_ptr<Shared> shared, Hello peer, std::function<void()> wake);
+  explicit UcxExposedMemory(const MemoryDescriptor& descriptor,
+                            std::shared_ptr<void> keeps = nullptr)
+      : descriptor_(Encode(descriptor)), keeps_(std::move(keeps)) {}
+  absl::Span<const std::byte> descriptor() const override {
+    return {reinterpret_cast<const std::byte*>(descriptor_.data()), descriptor_.size()};
+  }
+
+ private:
+  const std::string descriptor_;
+  const std::shared_ptr<void> keeps_;
+};
+
+class UcxOneSided : public OneSided {
+ public:
+  // `wake` makes the loop call Progress.
+  UcxOneSided(std::shared_ptr<Shared> shared, Hello peer, std::function<void()> wake)
+      : shared_(std::move(shared)), peer_(std::move(peer)), wake_(std::move(wake)) {}
 
   absl::StatusOr<std::shared_ptr<ExposedMemory>> Expose(
       absl::Span<const std::byte> memory) override;
@@ -33,36 +49,58 @@ class UcxOneSided final : public OneSided {
 
   // --- progress thread ---
   // Reads on. True if something happened. `peer_is_gone` is asked before a read is called a success.
-  bool Progress(const std::function<bool()>& peer_is_gone);
-  bool idle();
-  // DEADLINE_EXCEEDED once a read was late, UNAVAILABLE once the kernel refused.
+  virtual bool Progress(const std::function<bool()>& peer_is_gone) = 0;
+  // Whether Progress has nothing to do until UCX or a new read wakes the thread.
+  virtual bool idle() = 0;
+  // Whether an adapter may still write into memory of a read.
+  virtual bool in_flight() const { return false; }
+  // DEADLINE_EXCEEDED once a read was late, UNAVAILABLE once one failed.
   const absl::Status& status() const { return status_; }
   absl::Time EarliestDeadline();
+  // Gives back what belongs to the worker's endpoint. Nothing is in flight any more.
+  virtual void DropKeys() {}
+  // Fails all. REQUIRES: nothing is in flight any more.
   void Close(const absl::Status& reason);
 
- private:
+ protected:
   struct Operation {
+    UcxOneSided* owner = nullptr;  // for what gets no more than the operation
+    std::string remote_key;
     uint64_t address = 0;
     absl::Span<std::byte> local;
     size_t done_bytes = 0;
+    bool started = false;
+    bool finished = false;
     absl::Time deadline;
     OneSided::Done done;
-    absl::Status refused;  // of an operation that never begins
+    absl::Status status;  // not OK before it starts: it never does
   };
 
-  absl::StatusOr<uint64_t> AddressOf(absl::Span<const std::byte> descriptor, size_t offset,
-                                     size_t bytes) const;
+  virtual MemoryKind kind() const = 0;
+  virtual absl::StatusOr<std::shared_ptr<ExposedMemory>> DoExpose(
+      absl::Span<const std::byte> memory, MemoryDescriptor descriptor) = 0;
+
   void TakeArrived();
+  bool someone_waits() const { return someone_waits_; }
+  // Takes the front away and completes it.
+  void CompleteFront(absl::Status status);
+  void Break(absl::Status status) { status_ = std::move(status); }
 
   const std::shared_ptr<Shared> shared_;
   const Hello peer_;
+  // Those that arrived, in their order. References stay good until one is taken away.
+  RingQueue<std::unique_ptr<Operation>> operations_;
+
+ private:
+  absl::Status Resolve(absl::Span<const std::byte> descriptor, size_t offset,
+                       Operation& operation) const;
+
   const std::function<void()> wake_;
   std::atomic<bool> someone_waits_{false};
   absl::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;
-  RingQueue<Operation> arrived_ ABSL_GUARDED_BY(mutex_);
-  RingQueue<Operation> operations_;
+  RingQueue<std::unique_ptr<Operation>> arrived_ ABSL_GUARDED_BY(mutex_);
   absl::Status status_;
 };
 

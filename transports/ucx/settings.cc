@@ -80,6 +80,15 @@ bool Settings::SharedMemoryAllowed() const {
   return tls.empty() || named;
 }
 
+bool Settings::TcpAllowed() const {
+  const std::vector<std::string> names = SplitTls(tls);
+  const bool named = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == "tcp" || name == "all";
+  });
+  if (!tls.empty() && tls[0] == '^') return !named;
+  return tls.empty() || named;
+}
+
 absl::StatusOr<Params> ParseParams(const Uri& uri) {
   const Spec spec = {.name = "ucx", .params = uri.params};
   SpecReader reader(spec);

@@ -24,6 +24,7 @@ struct Settings {
   std::string UcxTls() const;
   // Could two processes of one host reach each other through shared memory?
   bool SharedMemoryAllowed() const;
+  bool TcpAllowed() const;
 
   auto operator<=>(const Settings&) const = default;
 };
