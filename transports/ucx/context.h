@@ -76,6 +76,9 @@ class Worker {
   absl::Status Connect(absl::string_view peer_address, bool peer_errors);
   ucs_status_t endpoint_error() const { return endpoint_error_; }
 
+  // Whether the lanes of both ends are joined, as far as this end can know. Only then may the worker go without loss.
+  bool wired() const { return wired_; }
+
   // The lanes that the endpoint uses, as UCX prints them: "sysv/memory (am, am_bw#0), cma/memory (rma_bw#0)".
   std::string Lanes() const;
   // Whether adapters read the peer's memory by themselves.

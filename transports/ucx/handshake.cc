@@ -21,11 +21,13 @@ Handshake::Handshake(std::shared_ptr<Shared> shared, Settings settings,
 
 void Handshake::Cancel() {
   done_ = nullptr;
+  shared_->loop->Deactivate(this);
   if (link_.side != nullptr) link_.side->Close();
 }
 
 void Handshake::Finish(absl::Status status) {
   if (!done_) return;
+  shared_->loop->Deactivate(this);
   HandshakeDone done = std::exchange(done_, nullptr);
   if (status.ok()) {
     std::move(done)(std::move(link_));
@@ -91,9 +93,33 @@ absl::Status Handshake::ConnectWorker(absl::string_view address) {
                    "); give both ends a transport that they share"));
 }
 
+bool Handshake::Progress() {
+  const std::shared_ptr<Handshake> self = shared_from_this();
+  const bool worked = link_.worker->Progress();
+  if (link_.worker->endpoint_error() != UCS_OK) {
+    Finish(UcxError(absl::StrCat("no UCX connection with ", link_.side->peer(), " comes about"),
+                    link_.worker->endpoint_error()));
+  } else if (link_.worker->wired() && !std::exchange(wired_, true)) {
+    OnWired();
+  }
+  return worked;
+}
+
+void Handshake::OnWired() {
+  if (!client_) {
+    link_.side->Write(FrameType::kWired, "");
+    Expect(FrameType::kReady, &Handshake::ServerGotReady);
+  } else if (peer_wired_) {
+    shared_->loop->Deactivate(this);
+    link_.side->Write(FrameType::kReady, "");
+    Expect(FrameType::kAccepted, &Handshake::ClientGotAccepted);
+  }
+}
+
 // --- client -----------------------------------------------------------------------------------------------------
 
 void Handshake::StartClient() {
+  client_ = true;
   SayHello();
   Expect(FrameType::kHello, &Handshake::ClientGotHello);
 }
@@ -123,7 +149,13 @@ void Handshake::ClientGotOffer(const std::string& body) {
     return Finish(address.status());
   }
   link_.side->Write(FrameType::kAnswer, *address);
-  Expect(FrameType::kAccepted, &Handshake::ClientGotAccepted);
+  Expect(FrameType::kWired, &Handshake::ClientGotWired);
+  shared_->loop->Activate(this);
+}
+
+void Handshake::ClientGotWired(const std::string&) {
+  peer_wired_ = true;
+  if (wired_) OnWired();
 }
 
 void Handshake::ClientGotAccepted(const std::string&) { Finish(absl::OkStatus()); }
@@ -166,8 +198,14 @@ void Handshake::ServerGotProbed(const std::string& body) {
 
 void Handshake::ServerGotAnswer(const std::string& body) {
   const absl::Status status = ConnectWorker(body);
-  if (!status.ok()) link_.side->Write(FrameType::kRefused, status.message().substr(0, 512));
+  if (status.ok()) {
+    shared_->loop->Activate(this);
+    return;
+  }
+  link_.side->Write(FrameType::kRefused, status.message().substr(0, 512));
   Finish(status);
 }
+
+void Handshake::ServerGotReady(const std::string&) { Finish(absl::OkStatus()); }
 
 }  // namespace tideway::ucx

@@ -6,7 +6,12 @@
 //   PROBED could I               ->
 //                                <-     OFFER           shared memory? CMA? address of my worker
 //   ANSWER address of my worker  ->
+//                                <-     WIRED           my endpoint reaches you
+//   READY mine reaches you too   ->
 //                                <-     ACCEPTED or REFUSED, by the acceptor
+//
+// Between ANSWER and READY both workers make progress, so that adapters can join their queue pairs. No message can come
+// then: the server sends none before READY, and the client has stopped before it says READY.
 //
 // Threads: the progress thread. `done` is called once, or never after Cancel. Errors: UNAVAILABLE with what to do about it.
 
@@ -52,7 +57,7 @@ struct Link {
   Hello peer;
 };
 
-class Handshake : public std::enable_shared_from_this<Handshake> {
+class Handshake : public Pollable, public std::enable_shared_from_this<Handshake> {
  public:
   using HandshakeDone = absl::AnyInvocable<void(absl::StatusOr<Link>)>;
 
@@ -63,6 +68,9 @@ class Handshake : public std::enable_shared_from_this<Handshake> {
   void StartClient();
   void StartServer();
   void Cancel();
+
+  bool Progress() override;
+  bool Arm() override { return false; }
 
  private:
   using Next = void (Handshake::*)(const std::string& body);
@@ -76,14 +84,20 @@ class Handshake : public std::enable_shared_from_this<Handshake> {
 
   void ClientGotHello(const std::string& body);
   void ClientGotOffer(const std::string& body);
+  void ClientGotWired(const std::string& body);
   void ClientGotAccepted(const std::string& body);
   void ServerGotHello(const std::string& body);
   void ServerGotProbed(const std::string& body);
   void ServerGotAnswer(const std::string& body);
+  void ServerGotReady(const std::string& body);
+  void OnWired();
 
   const std::shared_ptr<Shared> shared_;
   HandshakeDone done_;  // empty: finished
   const std::string host_;
+  bool client_ = false;
+  bool wired_ = false;       // this end
+  bool peer_wired_ = false;  // client: the server has said so
   Link link_;
 };
 

@@ -108,7 +108,7 @@ absl::StatusOr<FramePrefix> DecodeFramePrefix(absl::Span<const std::byte> bytes)
   const auto flags = taker.Take<uint8_t>();
   prefix.body_bytes = taker.Take<uint32_t>();
   prefix.checksum = taker.Take<uint64_t>();
-  if (!taker.ok() || flags != 0 || type < 1 || type > static_cast<uint8_t>(FrameType::kGoodbye) ||
+  if (!taker.ok() || flags != 0 || type < 1 || type > static_cast<uint8_t>(FrameType::kReady) ||
       prefix.body_bytes > kFrameBodyBytesMax) {
     return Damaged("frame");
   }

@@ -27,6 +27,8 @@ enum class FrameType : uint8_t {
   kAnswer = 4,    // client: my worker's address
   kAccepted = 5,  // server: messages may come
   kRefused = 6,   // server: text of the reason
+  kWired = 8,     // server: my endpoint reaches you; wait for mine, then stop
+  kReady = 9,     // client: mine reaches you too
   kGoodbye = 7,   // both ends: so many messages I have sent; take them and close
 };
 
