@@ -168,6 +168,9 @@ bool UcxConnection::AfterProgress() {
 bool UcxConnection::Arm() {
   if (one_sided_ != nullptr && !lingering_ && !one_sided_->idle()) return false;
   if (!event_.has_value() || !worker_->Arm()) return false;
+  const std::shared_ptr<UcxConnection> self = shared_from_this();
+  // A completion that came between the last look and the arming is not announced by verbs: look once more.
+  if (worker_->Progress() || worker_ == nullptr) return false;
   AwaitEvent();
   return true;
 }
