@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kPause(100);
 
 // Strangers that say nothing: so many at once, and so long each.
 constexpr size_t kGuestsMax = 256;
-constexpr std::chrono::seconds kHandshakePatience(10);
+constexpr std::chrono::seconds kHandshakePatience(30);
 
 }  // namespace
 
