@@ -33,6 +33,12 @@ class SendQueue {
   // INVALID_ARGUMENT for a limit. `wake`: the progress thread must be told to Take; it is told once.
   absl::Status Push(SendOp& op, bool& wake);
 
+  // For a thread that writes its message by itself: true if the message is fit and nothing else is under way. It then
+  // counts against the limits until Release, and Take gives nothing until Disown, so that nothing overtakes it.
+  bool TryOwn(const SendOp& op);
+  // Progress thread. Take must follow: nobody is told of what came in between.
+  void Disown();
+
   // Moves all that came since the last Take to the end of `out`. It counts against the limits until Release.
   void Take(RingQueue<SendOp>& out);
 
@@ -47,6 +53,7 @@ class SendQueue {
   absl::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool told_ ABSL_GUARDED_BY(mutex_) = false;
+  bool owned_ ABSL_GUARDED_BY(mutex_) = false;
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t messages_ ABSL_GUARDED_BY(mutex_) = 0;
   RingQueue<SendOp> waiting_ ABSL_GUARDED_BY(mutex_);
