@@ -64,8 +64,17 @@ void SendQueue::Disown() {
 
 void SendQueue::Take(RingQueue<SendOp>& out) {
   absl::MutexLock lock(&mutex_);
-  if (owned_) return;
   told_ = false;
+  TakeLocked(out);
+}
+
+void SendQueue::TakeUnasked(RingQueue<SendOp>& out) {
+  absl::MutexLock lock(&mutex_);
+  TakeLocked(out);
+}
+
+void SendQueue::TakeLocked(RingQueue<SendOp>& out) {
+  if (owned_) return;
   if (out.empty()) {
     out.swap(waiting_);
     return;

@@ -71,29 +71,33 @@ void TcpConnection::Send(Message message, absl::Time deadline, Done done) {
   bool wake = false;
   const absl::Status status = queue_.Push(op, wake);
   if (!status.ok()) {
-    loop_->Post([done = std::move(op.done), status]() mutable { std::move(done)(status); });
+    FailSend(std::move(op.done), status);
     return;
   }
   if (!wake) return;
   asio::post(loop_->io(),
-             WithMemory(flush_memory_, [self = shared_from_this()] { self->Flush(); }));
+             WithMemory(flush_memory_, [self = shared_from_this()] { self->OnWoken(); }));
+}
+
+void TcpConnection::FailSend(Done done, const absl::Status& status) {
+  loop_->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
 }
 
 bool TcpConnection::SendDirectly(SendOp& op) {
   // From a callback it is better to collect: one write then takes all that the callback sends.
   if (op.bytes() > kDirectBytesMax || loop_->InLoopThread()) return false;
   if (closing_ || op.deadline <= loop_->executor().Now() || !queue_.TryOwn(op)) return false;
+  bool closed = false;
   {
     absl::MutexLock lock(&direct_mutex_);
-    if (direct_socket_ >= 0) {
+    closed = direct_socket_ < 0;
+    if (!closed) {
       direct_written_ = WriteNow(direct_socket_, op);
       direct_op_ = std::move(op);
     }
   }
-  if (op.done) {  // not taken: closed since
-    loop_->Post([done = std::move(op.done)]() mutable {
-      std::move(done)(absl::CancelledError("the connection is closed"));
-    });
+  if (closed) {
+    FailSend(std::move(op.done), absl::CancelledError("the connection is closed"));
     return true;
   }
   asio::post(loop_->io(),
@@ -129,9 +133,19 @@ void TcpConnection::Close(absl::Status reason) {
       [self = shared_from_this(), reason = std::move(reason)] { self->CloseOnLoop(reason); });
 }
 
-void TcpConnection::Flush() {
+void TcpConnection::OnWoken() {
   if (closing_) return;  // what waits is about to be failed
   queue_.Take(arriving_);
+  WriteArriving();
+}
+
+void TcpConnection::Flush() {
+  if (closing_) return;
+  queue_.TakeUnasked(arriving_);
+  WriteArriving();
+}
+
+void TcpConnection::WriteArriving() {
   absl::Time earliest = absl::InfiniteFuture();
   while (!arriving_.empty()) {
     earliest = std::min(earliest, arriving_.front().deadline);

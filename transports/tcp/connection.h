@@ -54,7 +54,10 @@ class TcpConnection final : public Connection,
   // Writes a small message at once, on the caller's thread, if nothing is under way. False: `op` is untouched.
   bool SendDirectly(SendOp& op);
   void OnSentDirectly();
-  void Flush();
+  void FailSend(Done done, const absl::Status& status);
+  void OnWoken();
+  void Flush();  // without having been woken
+  void WriteArriving();
   void StartWrite();
   void OnWritten(const asio::error_code& error, size_t bytes);
   void FinishSends();
