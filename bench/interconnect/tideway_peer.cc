@@ -135,7 +135,7 @@ void RunWorker(const Settings& settings) {
       const auto report = Get(tideway::AwaitResult<tideway::PullReport>([&](auto done) {
         client->Pull(absl::MakeSpan(vector.data(), vector.size()), {}, deadline, std::move(done));
       }));
-      if (settings.pull == "one-sided" && report.one_sided != report.fragments) {
+      if (settings.pull == "one-sided" && report.one_sided != layout.fragments().size()) {
         throw std::runtime_error("not all was read from the server's memory");
       }
     }
