@@ -36,13 +36,13 @@ TRANSPORTS = {
     "ucx/tcp": {"raw": "raw_ucx", "raw_options": {"tls": "tcp"},
                 "uri": "ucx://127.0.0.1:0?tls=tcp", "spin": "&spin_us=1000000"},
     "ucx/sm": {"raw": "raw_ucx", "raw_options": {"tls": "posix,cma"},
-               "uri": "ucx://127.0.0.1:0?tls=sm", "spin": "&spin_us=1000000"},
+               "uri": "ucx://127.0.0.1:0?tls=sm", "spin": "&spin_us=1000000", "one_sided": True},
     "ofi+net": {"raw": "raw_libfabric", "raw_options": {"provider": "net"},
                 "uri": "ofi+net://127.0.0.1:0", "spin": "?spin_us=1000000"},
     "ofi+tcp": {"raw": "raw_libfabric", "raw_options": {"provider": "tcp;ofi_rxm"},
                 "uri": "ofi+tcp://127.0.0.1:0", "spin": "?spin_us=1000000"},
     "ofi+shm": {"raw": "raw_libfabric", "raw_options": {"provider": "shm"},
-                "uri": "ofi+shm://127.0.0.1:0", "spin": "?spin_us=1000000"},
+                "uri": "ofi+shm://127.0.0.1:0", "spin": "?spin_us=1000000", "one_sided": True},
 }
 # name: (what is moved, bytes, how both ends wait)
 ROWS = {
@@ -69,9 +69,9 @@ class Bench:
         return measure_pair([program, "server", *flags],
                             lambda a: [program, "client", f"--address={a}", *flags], seconds)
 
-    def tideway(self, form, size, wait, seconds):
+    def tideway(self, form, size, wait, seconds, pull=None):
         uri = self.transport["uri"] + (self.transport["spin"] if wait == "spin" else "")
-        flags = options(form=form, bytes=size, fragment=self.arguments.fragment)
+        flags = options(form=form, bytes=size, fragment=self.arguments.fragment, pull=pull)
         program = self.path("tideway_peer")
         return measure_pair([program, "server", f"--uri={uri}", *flags],
                             lambda a: [program, "client", f"--uri={a}", *flags], seconds)
@@ -96,6 +96,27 @@ class Bench:
         return {"subcommand": subcommand, "transport": self.name, "size_bytes": size,
                 "codec": "identity", "wait": wait, "raw_program": self.transport["raw"],
                 "raw_chunk_bytes": chunk, **summary(subcommand, raw, ours)}
+
+    def one_sided(self):
+        """The server's CPU for pulls from its memory, against that for pulls that it answers."""
+        asked, read = [], []
+        for number in range(self.arguments.rounds):
+            asked.append(self.tideway("pull", 64 * MIB, "block", self.arguments.seconds, "asked"))
+            read.append(self.tideway("pull", 64 * MIB, "block", self.arguments.seconds,
+                                     "one-sided"))
+            progress(f"one-sided {self.name} {number + 1}/{self.arguments.rounds}")
+        key = "cpu_s_per_gb_server"
+        ratios = [one[key] / other[key] for one, other in zip(read, asked)]
+        return {"subcommand": "one-sided", "transport": self.name, "size_bytes": 64 * MIB,
+                "asked": {name: median(asked, name) for name in asked[0]},
+                "one_sided": {name: median(read, name) for name in read[0]},
+                "server_cpu_ratio": statistics.median(ratios),
+                "server_cpu_ratio_spread": [min(ratios), max(ratios)]}
+
+    def measure(self, subcommand):
+        if subcommand == "idle":
+            return self.idle()
+        return self.one_sided() if subcommand == "one-sided" else self.row(subcommand)
 
     def idle(self):
         """The server's share of a core while workers are connected and do nothing."""
@@ -146,7 +167,7 @@ def parse():
     parser.add_argument("--bin", required=True, help="folder of the built programs")
     parser.add_argument("--out", help="write JSON here")
     parser.add_argument("--transport", default=",".join(TRANSPORTS), help="a list, with commas")
-    parser.add_argument("--only", default=",".join([*ROWS, "idle"]), help="a list, with commas")
+    parser.add_argument("--only", default=",".join([*ROWS, "one-sided", "idle"]), help="a list, with commas")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--fragment", type=int, help="bytes; Tideway's default where not given")
@@ -164,8 +185,10 @@ def main():
     for transport in arguments.transport.split(","):
         bench = Bench(arguments, transport)
         for subcommand in arguments.only.split(","):
+            if subcommand == "one-sided" and not TRANSPORTS[transport].get("one_sided"):
+                continue
             try:
-                results.append(bench.idle() if subcommand == "idle" else bench.row(subcommand))
+                results.append(bench.measure(subcommand))
             except (Failed, OSError) as error:
                 skipped[f"{subcommand} {transport}"] = str(error)
                 print(f"skipped {subcommand} {transport}: {error}", file=sys.stderr)

@@ -9,6 +9,7 @@ TARGETS = {"push": ("least", 0.90), "pull": ("least", 0.90), "latency": ("most",
            "latency-spin": ("most", 1.5)}
 IDLE_SHARE_MAX = 0.02
 CPU_RATIO_MAX = 1.2
+ONE_SIDED_CPU_RATIO_MAX = 0.05
 HEAD = ("what", "transport", "raw", "Tideway", "ratio", "smallest to largest", "target", "CPU s/GB raw",
         "Tideway", "ratio")
 
@@ -28,6 +29,13 @@ def cells(row):
         return (f"idle, {row['workers']} workers", row["transport"], "",
                 f"{100 * row['cpu_share']:.2f} % of a core", "", "",
                 verdict(100 * row["cpu_share"], "most", 100 * IDLE_SHARE_MAX), "", "", "")
+    if row["subcommand"] == "one-sided":
+        asked, read = (row[name]["cpu_s_per_gb_server"] for name in ("asked", "one_sided"))
+        least, most = row["server_cpu_ratio_spread"]
+        return (f"one-sided pull {size(row['size_bytes'])}: the server's CPU s/GB",
+                row["transport"], f"asked: {asked:.3f}", f"{read:.4f}",
+                f"{row['server_cpu_ratio']:.3f}", f"{least:.3f} to {most:.3f}",
+                verdict(row["server_cpu_ratio"], "most", ONE_SIDED_CPU_RATIO_MAX), "", "", "")
     latency = row["subcommand"].startswith("latency")
     unit = "us" if latency else "GB/s"
     key = "latency_us" if latency else "goodput_gbytes_per_s"

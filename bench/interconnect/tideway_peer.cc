@@ -5,7 +5,8 @@
 //   tideway_peer idle   --uri=ADDRESS --workers=100          connects, prints {"ready": true}, and does nothing
 //
 // Push: Client::Push, identity codec, one completion per push; the server's outer optimizer is sgd with lr=1, so that it adds
-// (the delta counts downwards, so the sum is the pattern times minus the number of pushes). Pull: Client::Pull.
+// (the delta counts downwards, so the sum is the pattern times minus the number of pushes). Pull: Client::Pull, by --pull from the server's memory without its CPU (one-sided), by asking it
+// (asked), or as the connection can (any).
 
 #include <algorithm>
 #include <cstdio>
@@ -39,7 +40,8 @@ struct Settings {
         threads(static_cast<int>(options.Number("threads", 0))),
         workers(options.Number("workers", 100)),
         codec(options.Text("codec", "identity")),
-        known_finite(options.Choice("finite", {"known", "check"}) == "known") {}
+        known_finite(options.Choice("finite", {"known", "check"}) == "known"),
+        pull(options.Choice("pull", {"any", "asked", "one-sided"})) {}
 
   std::string uri;
   bool push;
@@ -49,6 +51,7 @@ struct Settings {
   size_t workers;
   std::string codec;
   bool known_finite;
+  std::string pull;
 };
 
 void Check(const absl::Status& status) {
@@ -100,8 +103,12 @@ void RunServer(const Settings& settings) {
 
 std::unique_ptr<tideway::Client> Join(tideway::Runtime& runtime, const Settings& settings,
                                       const tideway::Layout& layout, const std::string& name) {
-  auto client = Get(tideway::Client::Create(
-      &runtime, {.servers = {settings.uri}, .worker = name, .codec_up = settings.codec}, layout));
+  auto client = Get(tideway::Client::Create(&runtime,
+                                            {.servers = {settings.uri},
+                                             .worker = name,
+                                             .codec_up = settings.codec,
+                                             .one_sided_pull = settings.pull != "asked"},
+                                            layout));
   Check(tideway::Await(
       [&](auto done) { client->Join(runtime.executor().Now() + kJoinTimeout, std::move(done)); }));
   return client;
@@ -125,9 +132,12 @@ void RunWorker(const Settings& settings) {
       }));
       if (report.applied != report.fragments) throw std::runtime_error("not all was applied");
     } else {
-      Get(tideway::AwaitResult<tideway::PullReport>([&](auto done) {
+      const auto report = Get(tideway::AwaitResult<tideway::PullReport>([&](auto done) {
         client->Pull(absl::MakeSpan(vector.data(), vector.size()), {}, deadline, std::move(done));
       }));
+      if (settings.pull == "one-sided" && report.one_sided != layout.fragments().size()) {
+        throw std::runtime_error("not all was read from the server's memory");
+      }
     }
   };
   RunClient(
@@ -157,7 +167,8 @@ void RunIdle(const Settings& settings) {
 int main(int argc, char** argv) {
   return bench::Main([&] {
     const bench::Options options(
-        argc, argv, {"uri", "form", "bytes", "fragment", "threads", "workers", "codec", "finite"});
+        argc, argv,
+        {"uri", "form", "bytes", "fragment", "threads", "workers", "codec", "finite", "pull"});
     const bench::Settings settings(options);
     if (options.role() == "server") {
       bench::RunServer(settings);

@@ -47,9 +47,34 @@ absl::Status SendQueue::Push(SendOp& op, bool& wake) {
   return absl::OkStatus();
 }
 
+bool SendQueue::TryOwn(const SendOp& op) {
+  if (!CheckMessage(op.message, op.payload_bytes).ok()) return false;
+  absl::MutexLock lock(&mutex_);
+  if (closed_ || messages_ > 0) return false;
+  bytes_ += op.bytes();
+  ++messages_;
+  owned_ = true;
+  return true;
+}
+
+void SendQueue::Disown() {
+  absl::MutexLock lock(&mutex_);
+  owned_ = false;
+}
+
 void SendQueue::Take(RingQueue<SendOp>& out) {
   absl::MutexLock lock(&mutex_);
   told_ = false;
+  TakeLocked(out);
+}
+
+void SendQueue::TakeUnasked(RingQueue<SendOp>& out) {
+  absl::MutexLock lock(&mutex_);
+  TakeLocked(out);
+}
+
+void SendQueue::TakeLocked(RingQueue<SendOp>& out) {
+  if (owned_) return;
   if (out.empty()) {
     out.swap(waiting_);
     return;

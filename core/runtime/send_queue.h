@@ -33,8 +33,16 @@ class SendQueue {
   // INVALID_ARGUMENT for a limit. `wake`: the progress thread must be told to Take; it is told once.
   absl::Status Push(SendOp& op, bool& wake);
 
+  // For a thread that writes its message by itself: true if the message is fit and nothing else is under way. It then
+  // counts against the limits until Release, and Take gives nothing until Disown, so that nothing overtakes it.
+  bool TryOwn(const SendOp& op);
+  // Progress thread. TakeUnasked must follow: the wake-up for what came in between may have been used up.
+  void Disown();
+
   // Moves all that came since the last Take to the end of `out`. It counts against the limits until Release.
   void Take(RingQueue<SendOp>& out);
+  // The same where the progress thread looks without having been woken: a wake-up that is on its way stays the only one.
+  void TakeUnasked(RingQueue<SendOp>& out);
 
   // These messages are out.
   void Release(size_t bytes, size_t messages);
@@ -44,9 +52,12 @@ class SendQueue {
   void Close(RingQueue<SendOp>& taken, const absl::Status& reason);
 
  private:
+  void TakeLocked(RingQueue<SendOp>& out) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   absl::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  bool told_ ABSL_GUARDED_BY(mutex_) = false;
+  bool told_ ABSL_GUARDED_BY(mutex_) = false;  // a wake-up is on its way
+  bool owned_ ABSL_GUARDED_BY(mutex_) = false;
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t messages_ ABSL_GUARDED_BY(mutex_) = 0;
   RingQueue<SendOp> waiting_ ABSL_GUARDED_BY(mutex_);

@@ -49,7 +49,8 @@ absl::Status Acceptor::OpenAt(const tcp::endpoint& endpoint, const Uri& uri, con
   acceptor_->set_option(tcp::acceptor::reuse_address(true), error);
   // [::] takes IPv4 too, whatever the system's default is.
   if (endpoint.address().is_v6()) acceptor_->set_option(asio::ip::v6_only(false), error);
-  absl::Status applied = ApplyParams(acceptor_->native_handle(), params);
+  absl::Status applied =
+      ApplyParams(acceptor_->native_handle(), params, endpoint.address().is_loopback());
   if (!applied.ok()) return applied;
   acceptor_->bind(endpoint, error);
   if (!error) acceptor_->listen(tcp::acceptor::max_listen_connections, error);

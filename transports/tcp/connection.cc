@@ -21,6 +21,10 @@ struct BufferView {
   const_iterator end() const { return last; }
 };
 
+// Up to this size a message may be written by the thread that sends it: copying it takes about as long as waking
+// another thread.
+constexpr size_t kDirectBytesMax = size_t{32} << 10;
+
 }  // namespace
 
 std::string EndpointText(const asio::ip::tcp::endpoint& endpoint) {
@@ -53,6 +57,7 @@ TcpConnection::TcpConnection(std::shared_ptr<Loop> loop, asio::ip::tcp::socket s
                              ConnectionInfo info)
     : loop_(std::move(loop)),
       info_(std::move(info)),
+      direct_socket_(socket.native_handle()),
       socket_(std::move(socket)),
       timer_(loop_->io()) {}
 
@@ -62,15 +67,63 @@ void TcpConnection::Send(Message message, absl::Time deadline, Done done) {
   op.message = std::move(message);
   op.deadline = deadline;
   op.done = std::move(done);
+  if (SendDirectly(op)) return;
   bool wake = false;
   const absl::Status status = queue_.Push(op, wake);
   if (!status.ok()) {
-    loop_->Post([done = std::move(op.done), status]() mutable { std::move(done)(status); });
+    FailSend(std::move(op.done), status);
     return;
   }
   if (!wake) return;
   asio::post(loop_->io(),
-             WithMemory(flush_memory_, [self = shared_from_this()] { self->Flush(); }));
+             WithMemory(flush_memory_, [self = shared_from_this()] { self->OnWoken(); }));
+}
+
+void TcpConnection::FailSend(Done done, const absl::Status& status) {
+  loop_->Post([done = std::move(done), status]() mutable { std::move(done)(status); });
+}
+
+bool TcpConnection::SendDirectly(SendOp& op) {
+  // From a callback it is better to collect: one write then takes all that the callback sends.
+  if (op.bytes() > kDirectBytesMax || loop_->InLoopThread()) return false;
+  if (closing_ || op.deadline <= loop_->executor().Now() || !queue_.TryOwn(op)) return false;
+  bool closed = false;
+  {
+    absl::MutexLock lock(&direct_mutex_);
+    closed = direct_socket_ < 0;
+    if (!closed) {
+      direct_written_ = WriteNow(direct_socket_, op);
+      direct_op_ = std::move(op);
+    }
+  }
+  if (closed) {
+    FailSend(std::move(op.done), absl::CancelledError("the connection is closed"));
+    return true;
+  }
+  asio::post(loop_->io(),
+             WithMemory(direct_memory_, [self = shared_from_this()] { self->OnSentDirectly(); }));
+  return true;
+}
+
+void TcpConnection::OnSentDirectly() {
+  size_t written = 0;
+  {
+    absl::MutexLock lock(&direct_mutex_);
+    if (!direct_op_.has_value()) return;  // closed
+    written = direct_written_;
+    arriving_.push_back(*std::move(direct_op_));
+    direct_op_.reset();
+  }
+  SendOp op = arriving_.pop_front();
+  queue_.Disown();
+  if (written == kPrefixBytes + op.bytes()) {
+    finished_.push_back(std::move(op));
+    FinishSends();
+  } else {
+    ArmDeadline(op.deadline);
+    writer_.PushStarted(std::move(op), written);
+  }
+  Flush();
 }
 
 void TcpConnection::Close(absl::Status reason) {
@@ -80,9 +133,19 @@ void TcpConnection::Close(absl::Status reason) {
       [self = shared_from_this(), reason = std::move(reason)] { self->CloseOnLoop(reason); });
 }
 
-void TcpConnection::Flush() {
+void TcpConnection::OnWoken() {
   if (closing_) return;  // what waits is about to be failed
   queue_.Take(arriving_);
+  WriteArriving();
+}
+
+void TcpConnection::Flush() {
+  if (closing_) return;
+  queue_.TakeUnasked(arriving_);
+  WriteArriving();
+}
+
+void TcpConnection::WriteArriving() {
   absl::Time earliest = absl::InfiniteFuture();
   while (!arriving_.empty()) {
     earliest = std::min(earliest, arriving_.front().deadline);
@@ -157,6 +220,7 @@ void TcpConnection::OnRead(const asio::error_code& error, size_t bytes) {
   if (!status.ok()) {
     CloseForStreamError(status);
   } else if (!closing_) {
+    Flush();  // what the callbacks sent goes out before anything else is waited for
     StartRead();
   }
 }
@@ -204,6 +268,12 @@ void TcpConnection::CloseOnLoop(const absl::Status& reason) {
   if (!socket_.has_value()) return;
   const std::shared_ptr<TcpConnection> self = shared_from_this();
   closing_ = true;
+  {
+    absl::MutexLock lock(&direct_mutex_);
+    direct_socket_ = -1;
+    if (direct_op_.has_value()) writer_.Push(*std::move(direct_op_));
+    direct_op_.reset();
+  }
   asio::error_code ignored;
   socket_->close(ignored);
   socket_.reset();

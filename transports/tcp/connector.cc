@@ -83,7 +83,8 @@ void Connector::TryNext() {
     TryNext();
     return;
   }
-  const absl::Status applied = ApplyParams(socket_->native_handle(), params_);
+  const absl::Status applied =
+      ApplyParams(socket_->native_handle(), params_, endpoint.address().is_loopback());
   if (!applied.ok()) {
     Finish(applied);
     return;

@@ -14,6 +14,9 @@ namespace tideway::tcp {
 
 inline constexpr size_t kPrefixBytes = 12;
 
+// What one connection may read or write before it is another one's turn.
+inline constexpr size_t kTurnBytes = size_t{512} << 10;
+
 struct Prefix {
   size_t header_bytes = 0;
   size_t payload_bytes = 0;

@@ -29,7 +29,9 @@ std::array<absl::Span<std::byte>, 2> Reader::Prepare() {
   const size_t wanted = std::max(ahead_wanted_, end_ + 1);
   const absl::Span<std::byte> ahead = absl::MakeSpan(ahead_).subspan(end_, wanted - end_);
   if (!landing_active_) return {ahead, {}};
-  return {landing_.destination.subspan(landed_bytes_), ahead};
+  const absl::Span<std::byte> rest = landing_.destination.subspan(landed_bytes_);
+  if (rest.size() > kTurnBytes) return {rest.first(kTurnBytes), {}};
+  return {rest, ahead};
 }
 
 absl::Status Reader::Consume(size_t bytes, Receiver& receiver, const std::atomic<bool>& closing) {

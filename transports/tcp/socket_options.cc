@@ -4,10 +4,16 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <fstream>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "tideway/spec.h"
 
 namespace tideway::tcp {
@@ -28,6 +34,35 @@ int GetInt(int socket, int level, int option) {
   return getsockopt(socket, level, option, &value, &bytes) == 0 ? value : 0;
 }
 
+bool SetCongestion(int socket, absl::string_view name) {
+  return setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name.data(),
+                    static_cast<socklen_t>(name.size())) == 0;
+}
+
+// Empty: the kernel does not say.
+std::string GetCongestion(int socket) {
+  char name[16] = {};
+  socklen_t bytes = sizeof(name) - 1;
+  return getsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, name, &bytes) == 0 ? name : "";
+}
+
+// "bbr, cubic, reno", or empty where the kernel does not say.
+std::string AvailableCongestion() {
+  std::ifstream file("/proc/sys/net/ipv4/tcp_available_congestion_control");
+  std::string line;
+  std::getline(file, line);
+  std::vector<std::string> names = absl::StrSplit(line, ' ', absl::SkipWhitespace());
+  std::sort(names.begin(), names.end());
+  return absl::StrJoin(names, ", ");
+}
+
+// BBR paces what it sends by timers, for the sake of queues that the loopback interface does not have; there it only costs.
+void PreferUnpaced(int socket) {
+  if (GetCongestion(socket) != "bbr") return;
+  // Where neither is allowed, it stays.
+  if (!SetCongestion(socket, "cubic")) SetCongestion(socket, "reno");
+}
+
 }  // namespace
 
 absl::StatusOr<Params> ParseParams(const Uri& uri) {
@@ -46,21 +81,28 @@ absl::StatusOr<Params> ParseParams(const Uri& uri) {
   return params;
 }
 
-absl::Status ApplyParams(int socket, const Params& params) {
+absl::Status ApplyParams(int socket, const Params& params, bool loopback) {
   if (params.socket_buffer_bytes > 0) {
     SetInt(socket, SOL_SOCKET, SO_SNDBUF, params.socket_buffer_bytes);
     SetInt(socket, SOL_SOCKET, SO_RCVBUF, params.socket_buffer_bytes);
   }
-  if (params.congestion.empty()) return absl::OkStatus();
-  if (setsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, params.congestion.data(),
-                 static_cast<socklen_t>(params.congestion.size())) == 0) {
+  if (params.congestion.empty()) {
+    if (loopback) PreferUnpaced(socket);
     return absl::OkStatus();
   }
+  if (SetCongestion(socket, params.congestion)) return absl::OkStatus();
   const int error = errno;
-  return absl::InvalidArgumentError(
-      absl::StrCat("this system can't use the congestion control '", params.congestion, "' (",
-                   std::system_category().message(error),
-                   "); see /proc/sys/net/ipv4/tcp_allowed_congestion_control"));
+  const std::string available = AvailableCongestion();
+  if (error == EPERM) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("this process may not use the congestion control '", params.congestion,
+                     "'; choose one of /proc/sys/net/ipv4/tcp_allowed_congestion_control or have "
+                     "it added there"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "this system can't use the congestion control '", params.congestion, "' (",
+      std::system_category().message(error), "); choose one of: ",
+      available.empty() ? "/proc/sys/net/ipv4/tcp_available_congestion_control" : available));
 }
 
 void ApplyConnectionOptions(int socket) {
@@ -73,11 +115,8 @@ void ApplyConnectionOptions(int socket) {
 
 std::map<std::string, std::string> Describe(int socket) {
   std::map<std::string, std::string> details;
-  char congestion[16] = {};
-  socklen_t bytes = sizeof(congestion) - 1;
-  if (getsockopt(socket, IPPROTO_TCP, TCP_CONGESTION, congestion, &bytes) == 0) {
-    details["congestion"] = congestion;
-  }
+  const std::string congestion = GetCongestion(socket);
+  if (!congestion.empty()) details["congestion"] = congestion;
   details["send_buffer_bytes"] = absl::StrCat(GetInt(socket, SOL_SOCKET, SO_SNDBUF));
   details["receive_buffer_bytes"] = absl::StrCat(GetInt(socket, SOL_SOCKET, SO_RCVBUF));
   details["segment_bytes"] = absl::StrCat(GetInt(socket, IPPROTO_TCP, TCP_MAXSEG));

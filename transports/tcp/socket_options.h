@@ -14,17 +14,17 @@
 namespace tideway::tcp {
 
 struct Params {
-  std::string congestion;       // empty: the system's default
-  int spin_us = 20;             // how long the progress thread polls before it blocks
+  std::string congestion;  // empty: the system's default, but on the loopback interface not BBR
+  int spin_us = 20;        // how long the progress thread polls before it blocks
   int socket_buffer_bytes = 0;  // 0: the kernel tunes it
 };
 
 // INVALID_ARGUMENT, naming the known ones, for an unknown parameter or a value out of range.
 absl::StatusOr<Params> ParseParams(const Uri& uri);
 
-// On a listening or connecting socket; what it accepts inherits them. INVALID_ARGUMENT if this
-// system lacks the congestion control.
-absl::Status ApplyParams(int socket, const Params& params);
+// On a socket before it listens or connects; what it accepts inherits them. `loopback`: its address, or its peer's, is one of
+// this host alone. INVALID_ARGUMENT, naming those that there are, if this system lacks the congestion control.
+absl::Status ApplyParams(int socket, const Params& params, bool loopback);
 
 // On every connection: no delay, and probes that find a peer whose machine has vanished.
 void ApplyConnectionOptions(int socket);

@@ -1,12 +1,9 @@
 // What is special to TCP: bytes that no peer of ours sends, sockets that end in odd ways, addresses, options, and the
 // reader and writer on their own. What every transport promises is in tests/conformance.
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -17,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "tests/conformance/transport_probe.h"
 #include "transports/tcp/frame.h"
+#include "transports/tcp/raw_client.h"
 #include "transports/tcp/reader.h"
 #include "transports/tcp/writer.h"
 
@@ -29,13 +27,6 @@ namespace {
 using ::testing::HasSubstr;
 using testing::Peer;
 using testing::World;
-
-std::string Frame(const std::string& header, const std::string& payload) {
-  std::byte prefix[kPrefixBytes];
-  EncodePrefix({header.size(), payload.size()}, absl::MakeSpan(prefix));
-  return absl::StrCat(std::string(reinterpret_cast<const char*>(prefix), kPrefixBytes), header,
-                      payload);
-}
 
 // --- frame, reader, writer: no sockets --------------------------------------------------------------------------
 
@@ -170,44 +161,6 @@ TEST(TcpWriter, WritesTheSameStreamHoweverTheKernelCutsIt) {
 }
 
 // --- real sockets -----------------------------------------------------------------------------------------------
-
-// A bare socket that says to a server what it likes.
-class RawClient {
- public:
-  explicit RawClient(const Uri& uri) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(*uri.port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience = {.tv_sec = 60, .tv_usec = 0};
-    setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0)
-        << strerror(errno);
-  }
-  ~RawClient() { Close(); }
-  void Write(const std::string& bytes) {
-    EXPECT_EQ(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-  // True once the server has closed.
-  bool AwaitClosed() {
-    char byte;
-    const ssize_t got = recv(socket_, &byte, 1, 0);
-    return got == 0 || (got < 0 && errno == ECONNRESET);
-  }
-  void ShutDownWriting() { shutdown(socket_, SHUT_WR); }
-  void Reset() {
-    const linger abort = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(socket_, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-    Close();
-  }
-  void Close() {
-    if (socket_ >= 0) close(std::exchange(socket_, -1));
-  }
-
- private:
-  int socket_;
-};
 
 // A server that greets a well-behaved connection beside each ill-behaved one.
 class TcpSocketTest : public ::testing::Test {
@@ -447,12 +400,28 @@ TEST(TcpOptions, TheCongestionControlIsSetAndReported) {
   EXPECT_EQ(once.connection->info().details.at("congestion"), "reno");
 }
 
+TEST(TcpOptions, OnTheLoopbackInterfaceBbrIsUsedOnlyWhereItIsAskedFor) {
+  World world(Entry());
+  auto listener = world.server().Listen(*Uri::Parse("tcp://127.0.0.1:0"), AcceptAll(world));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  Uri uri = (*listener)->address();
+  const Once plain = ConnectAndWait(world, uri);
+  ASSERT_TRUE(plain.status.ok()) << plain.status;
+  EXPECT_NE(plain.connection->info().details.at("congestion"), "bbr");
+  uri.params["congestion"] = "bbr";
+  const Once asked = ConnectAndWait(world, uri);
+  if (!asked.status.ok()) GTEST_SKIP() << "no bbr here: " << asked.status;
+  EXPECT_EQ(asked.connection->info().details.at("congestion"), "bbr");
+}
+
 TEST(TcpOptions, AnUnknownCongestionControlIsRefused) {
   World world(Entry());
   const Uri uri = *Uri::Parse("tcp://127.0.0.1:0?congestion=carrier-pigeon");
   const absl::Status status = world.server().Listen(uri, AcceptAll(world)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("carrier-pigeon"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("choose one of: "));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("reno"));
   Uri to = uri;
   to.port = 1;
   EXPECT_EQ(ConnectAndWait(world, to).status.code(), absl::StatusCode::kInvalidArgument);

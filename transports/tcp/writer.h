@@ -25,6 +25,9 @@ class Writer {
   bool empty() const { return ops_.empty(); }
   void Push(SendOp op) { ops_.push_back(std::move(op)); }
 
+  // The same for a message of which `written` bytes are out. REQUIRES: empty().
+  void PushStarted(SendOp op, size_t written);
+
   // What to write next: many small messages or a part of a large one. Valid until the next call of
   // a method. REQUIRES: !empty().
   absl::Span<const asio::const_buffer> Gather();
@@ -42,7 +45,7 @@ class Writer {
   static constexpr size_t kBatchMessages = 16;
   static constexpr size_t kBatchParts = 64;  // what Asio hands to one writev
 
-  // Adds what `skip` bytes leave of `part`, and takes from `skip` what the part used up.
+  // Adds what `skip` bytes leave of `part`, up to a turn's bytes, and takes from `skip` what the part used up.
   void AddPart(absl::Span<const std::byte> part, size_t& skip);
 
   RingQueue<SendOp> ops_;
@@ -50,7 +53,12 @@ class Writer {
   std::array<std::array<std::byte, kPrefixBytes>, kBatchMessages> prefixes_;
   std::array<asio::const_buffer, kBatchParts> parts_;
   size_t part_count_ = 0;
+  size_t turn_bytes_left_ = 0;
 };
+
+// Writes what the socket takes of one message at once, without blocking; 0 also if it is broken, which its reader and
+// the next write find out.
+size_t WriteNow(int socket, const SendOp& op);
 
 }  // namespace tideway::tcp
 
