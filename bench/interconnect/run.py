@@ -178,9 +178,21 @@ def parse():
     return arguments
 
 
+def write(arguments, about, results, skipped):
+    """After every row, so that a run that is cut short leaves what it has."""
+    if not arguments.out:
+        return
+    with open(arguments.out, "w") as file:
+        json.dump({**about, "results": results, "skipped": skipped}, file, indent=1)
+        file.write("\n")
+
+
 def main():
     machine.enter_namespace(CONGESTION_ELSEWHERE)
     arguments = parse()
+    about = {"machine": machine.describe(ROOT),
+             "congestion_control": {"tcp": CONGESTION, "libraries": machine.congestion()},
+             "rounds": arguments.rounds, "seconds": arguments.seconds}
     results, skipped = [], {}
     for transport in arguments.transport.split(","):
         bench = Bench(arguments, transport)
@@ -192,14 +204,8 @@ def main():
             except (Failed, OSError) as error:
                 skipped[f"{subcommand} {transport}"] = str(error)
                 print(f"skipped {subcommand} {transport}: {error}", file=sys.stderr)
-    whole = {"machine": machine.describe(ROOT), "congestion_control": {"tcp": CONGESTION, "libraries": machine.congestion()},
-             "rounds": arguments.rounds, "seconds": arguments.seconds, "results": results,
-             "skipped": skipped}
+            write(arguments, about, results, skipped)
     print(table.text(results))
-    if arguments.out:
-        with open(arguments.out, "w") as file:
-            json.dump(whole, file, indent=1)
-            file.write("\n")
     return 0 if results else 1
 
 
