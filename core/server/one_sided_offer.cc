@@ -47,10 +47,12 @@ absl::StatusOr<std::shared_ptr<ExposedArea>> ServerCore::Area() {
 }
 
 void ServerCore::PublishSoon(Slot& slot) {
-  if (one_sided_sessions_.load() <= 0 || slot.publish_posted.exchange(true)) return;
+  if (one_sided_sessions_.load() <= 0 || slot.publishes_left.load() <= 0) return;
+  if (slot.publish_posted.exchange(true)) return;
   // Behind the pushes that wait, which would make it old at once.
   slot.strand.Post([self = shared_from_this(), &slot] {
     slot.publish_posted.store(false);
+    slot.publishes_left.fetch_sub(1);
     if (!self->stopped_) slot.fragment->Publish(0);
   });
 }

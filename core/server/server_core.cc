@@ -319,6 +319,7 @@ void ServerCore::CountPush(const Fragment::PushOutput& output) {
 void ServerCore::HandlePull(const std::shared_ptr<Session>& session,
                             const wire::FrameHeader& header) {
   Slot& slot = this->slot(header.fragment);
+  slot.publishes_left.store(kPublishesPerAsk);
   auto published = slot.fragment->TryPublished(header.window);
   if (published != nullptr && published->Find(*session->identity().codec_down) != nullptr) {
     return AnswerPull(slot, session, header, std::move(published));

@@ -75,12 +75,18 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void CountRefused() { sessions_refused_.fetch_add(1); }
 
  private:
+  // Who reads one-sided leaves no trace at the server, but who finds nothing fresh asks. So a fragment that nobody asks for is
+  // published after so many batches of pushes, and then no more: a server that is only pushed to does not copy for nobody.
+  static constexpr int kPublishesAtFirst = 4;
+  static constexpr int kPublishesPerAsk = 64;
+
   struct Slot {
     Slot(Executor* executor, std::unique_ptr<Fragment> f)
         : strand(executor), fragment(std::move(f)) {}
     Strand strand;
     std::unique_ptr<Fragment> fragment;
     std::atomic<bool> publish_posted{false};
+    std::atomic<int> publishes_left{kPublishesAtFirst};  // of itself, until somebody asks again
   };
 
   absl::Status Configure();
