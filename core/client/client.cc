@@ -109,7 +109,7 @@ class ClientImpl final : public Client {
   // The task keeps the core alive, so it may name it by pointer.
   void Do(Task task) { core_->tasks().OnState(std::move(task)); }
   // The first steps of a push or pull are short: they are taken at once, by the caller's thread, unless another one is at it.
-  void DoNow(Task task) { core_->tasks().OnStateNow(std::move(task)); }
+  void DoNow(Task task) { core_->tasks().OnStateForUser(std::move(task)); }
 
   const std::shared_ptr<absl::Notification> gone_;
   std::shared_ptr<ClientCore> core_;

@@ -32,6 +32,11 @@ class ClientTasks {
   void OnState(Task task) { On(state_, std::move(task)); }
   // At once where the state strand is idle. REQUIRES: the task is short, and the caller holds no lock.
   void OnStateNow(Task task) { OnNow(state_, std::move(task)); }
+  // At once where the state strand is idle, and nothing else of it: for a user's call. The user may hold a lock that a log
+  // sink or another callback wants.
+  void OnStateForUser(Task task) {
+    if (auto kept = owner_.lock()) state_.DispatchAlone(Kept{std::move(kept), std::move(task)});
+  }
   void Complete(Task task) { On(completions_, std::move(task)); }
 
   void On(Strand& strand, Task task) {

@@ -29,6 +29,13 @@ struct Strand::State {
     return true;
   }
 
+  // False, and the strand is idle, if no task waits.
+  bool TasksWait() {
+    absl::MutexLock lock(&mutex);
+    scheduled = !urgent.empty() || !normal.empty();
+    return scheduled;
+  }
+
   Executor* const executor;
   absl::Mutex mutex;
   bool scheduled ABSL_GUARDED_BY(mutex) = false;  // a Turn waits or runs
@@ -83,17 +90,26 @@ void Strand::Post(Task task) {
   state_->executor->Post(Turn(state_));
 }
 
+bool Strand::PushOrBegin(Task& task) {
+  absl::MutexLock lock(&state_->mutex);
+  if (!std::exchange(state_->scheduled, true)) return true;
+  state_->normal.push_back(std::move(task));
+  return false;
+}
+
 void Strand::Dispatch(Task task) {
   // The task may drop the last handle.
   std::shared_ptr<State> state = state_;
-  {
-    absl::MutexLock lock(&state->mutex);
-    if (std::exchange(state->scheduled, true)) {
-      state->normal.push_back(std::move(task));
-      return;
-    }
-  }
-  Turn::Run(std::move(state), std::move(task));
+  if (PushOrBegin(task)) Turn::Run(std::move(state), std::move(task));
+}
+
+void Strand::DispatchAlone(Task task) {
+  std::shared_ptr<State> state = state_;
+  if (!PushOrBegin(task)) return;
+  std::move(task)();
+  task = nullptr;
+  Executor* executor = state->executor;
+  if (state->TasksWait()) executor->Post(Turn(std::move(state)));
 }
 
 void Strand::PostUrgent(Task task) {

@@ -37,7 +37,14 @@ class Strand {
   // strand is running or waiting, does what Post does.
   void Dispatch(Task task);
 
+  // The same, but nothing else of the strand runs before it returns: for a caller who may hold a
+  // lock that others' tasks want, such as a user who calls us.
+  void DispatchAlone(Task task);
+
  private:
+  // True: the caller runs the task, and the strand is busy. False: it waits its turn.
+  bool PushOrBegin(Task& task);
+
   struct State;
   class Turn;
 

@@ -92,6 +92,23 @@ TEST(Strand, DispatchRunsAtOnceWhereNothingWaits) {
   EXPECT_EQ(order, "abcdef");
 }
 
+TEST(Strand, DispatchAloneRunsItsOwnTaskAndLeavesTheRestToTheExecutor) {
+  SimExecutor executor(1);
+  Strand strand(&executor);
+  std::string order;
+  strand.DispatchAlone([&] {
+    order += 'a';
+    strand.Post([&] { order += 'b'; });
+  });
+  EXPECT_EQ(order, "a") << "the caller may hold a lock that 'b' wants";
+  strand.DispatchAlone([&] { order += 'c'; });  // not in front of what waits
+  EXPECT_EQ(order, "a");
+  executor.RunUntilIdle();
+  EXPECT_EQ(order, "abc");
+  strand.DispatchAlone([&] { order += 'd'; });
+  EXPECT_EQ(order, "abcd") << "an idle strand runs it at once";
+}
+
 TEST(Strand, DispatchLeavesALongRowOfTasksToTheExecutor) {
   SimExecutor executor(1);
   Strand strand(&executor);
