@@ -44,7 +44,8 @@ void ConfigureVerbs(ucp_config_t* config) {
 // memory: the send is completed twice. So such lanes copy.
 void ConfigureTcp(ucp_config_t* config) {
   ucp_config_modify(config, "ZCOPY_THRESH", "inf");
-  ucp_config_modify(config, "TCP_TX_SEG_SIZE", kTcpSegmentBytes);
+  // Without the group's name: UCX 1.13 drops TCP_TX_SEG_SIZE, and only warns of it.
+  ucp_config_modify(config, "TX_SEG_SIZE", kTcpSegmentBytes);
 }
 
 absl::Status Configure(ucp_config_t* config, const Settings& settings) {
@@ -55,7 +56,8 @@ absl::Status Configure(ucp_config_t* config, const Settings& settings) {
   if (status.ok() && settings.SharedMemoryAllowed() && !settings.without_cma)
     status = Modify(config, "RNDV_SCHEME", "get_zcopy");
   if (!status.ok()) return status;
-  ucp_config_modify(config, "MM_RX_BUFS_GROW", kReceiveBuffersGrow);
+  if (settings.SharedMemoryAllowed())
+    ucp_config_modify(config, "MM_RX_BUFS_GROW", kReceiveBuffersGrow);
   if (settings.TcpAllowed()) ConfigureTcp(config);
   if (HasRdmaAdapter()) ConfigureVerbs(config);
   return absl::OkStatus();
