@@ -51,5 +51,30 @@ TEST(UcxContext, ADeviceThatIsNotHereIsRefusedByName) {
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("nosuchdevice0"));
 }
 
+TEST(UcxContext, AnAddressOfAnotherVersionOrCutShortIsBorne) {
+  const LogSink quiet;
+  const LogScope ucx_speaks_to(&quiet);
+  Settings settings;
+  settings.tls = "tcp";
+  const auto context = Context::Create(settings, quiet);
+  ASSERT_TRUE(context.ok()) << context.status();
+  const auto peer = Worker::Create(*context);
+  ASSERT_TRUE(peer.ok()) << peer.status();
+  const std::string good = *(*peer)->Address();
+  for (int form = 0; form < 256; ++form) {
+    if (((form ^ good[0]) & 0xf) == 0) continue;  // the version lies in the lower half
+    std::string other = good;
+    other[0] = static_cast<char>(form);
+    const auto worker = Worker::Create(*context);
+    EXPECT_EQ((*worker)->Connect(other, /*peer_errors=*/true).code(),
+              absl::StatusCode::kUnavailable)
+        << form;
+  }
+  for (size_t bytes = 0; bytes < good.size(); ++bytes) {
+    const auto worker = Worker::Create(*context);
+    (void)(*worker)->Connect(good.substr(0, bytes), /*peer_errors=*/true);
+  }
+}
+
 }  // namespace
 }  // namespace tideway::ucx
