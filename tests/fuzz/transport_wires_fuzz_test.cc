@@ -62,7 +62,8 @@ TEST(TransportWiresFuzz, ValidMutatedAndRandomBytesGiveAStatusInTheLimits) {
       for (size_t changes = random() % 5; changes > 0 && !bytes.empty(); --changes)
         bytes[random() % bytes.size()] = static_cast<char>(random());
       if (random() % 8 == 0) bytes.resize(random() % (bytes.size() + 20));
-      ASSERT_EQ(Given(wire, bytes), "") << "seed " << seed << " wire " << wire << " round " << round;
+      ASSERT_EQ(Given(wire, bytes), "")
+          << "seed " << seed << " wire " << wire << " round " << round;
     }
   }
 }
