@@ -185,6 +185,8 @@ absl::Status Acceptor::Admit(Guest* guest, const Greeting& hello) {
   const SocketAddress local = LocalAddress(descriptor);
   absl::StatusOr<std::shared_ptr<Domain>> domain = domains_->Get(provider_, local.ip());
   if (!domain.ok()) return domain.status();
+  const absl::Status reachable = (*domain)->CheckPeerAddress(hello.fabric_address);
+  if (!reachable.ok()) return reachable;
   OfiConnection::Setup setup;
   setup.loop = loop_;
   setup.domain = *domain;

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 
 namespace tideway::libfabric {
@@ -143,10 +144,13 @@ void Connector::OnGreeting() {
   if (!greeting.ok()) {
     Fail(greeting.status());
   } else if (greeting->kind == GreetingKind::kRefusal) {
-    Fail(absl::UnavailableError(greeting->text));
+    Fail(absl::UnavailableError(absl::Utf8SafeCEscape(greeting->text)));
   } else if (greeting->kind != GreetingKind::kWelcome || in.size() != *wanted ||
              greeting->scheme != provider_.scheme || greeting->frame_bytes < kRemoteFrameBytesMax) {
     Fail(absl::UnavailableError("its greeting is not that of a server"));
+  } else if (absl::Status reachable = domain_->CheckPeerAddress(greeting->fabric_address);
+             !reachable.ok()) {
+    Fail(reachable);
   } else {
     OnWelcome(*std::move(greeting));
   }

@@ -149,6 +149,16 @@ void Domain::RepostReceives() {
   for (Operation* operation : again) PostReceive(*operation);
 }
 
+absl::Status Domain::CheckPeerAddress(const std::string& address) const {
+  const std::string& own = ends_[0].address;
+  const bool text = device_->info()->addr_format == FI_ADDR_STR;
+  const bool fits = text ? !address.empty() && address.find('\0') == address.size() - 1
+                         : address.size() == own.size();
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("a fabric address of ", address.size(),
+                                                 " bytes is none of ", provider().scheme));
+}
+
 absl::StatusOr<fi_addr_t> Domain::AddPeer(const std::string& address) {
   const auto [found, fresh] = known_peers_.try_emplace(address);
   KnownPeer& peer = found->second;

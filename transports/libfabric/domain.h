@@ -57,7 +57,9 @@ class Domain final : public Pollable {
   // 8 bytes at a fixed place, for the peer to try to read.
   const uint64_t& cookie() const { return cookie_; }
 
-  // The number of the endpoint with this address. Each is dropped as often as it was added.
+  // Whether libfabric can be given this as a peer's address: it is not told how long that is. INVALID_ARGUMENT.
+  absl::Status CheckPeerAddress(const std::string& address) const;
+  // The number of the endpoint with this address. Each is dropped as often as it was added. REQUIRES: it was checked.
   absl::StatusOr<fi_addr_t> AddPeer(const std::string& address);
   void DropPeer(const std::string& address);
 

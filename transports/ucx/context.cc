@@ -20,6 +20,8 @@ constexpr const char* kReceiveBuffersGrow = "128";
 // What UCX copies at once into a TCP lane's buffer; its default of 8 KiB costs a third of the speed.
 constexpr const char* kTcpSegmentBytes = "64k";
 constexpr int kClosingTurnsMax = 10'000;
+// UCX reads a worker's address without knowing its length: one that lies about it then ends in zeros, not in others' memory.
+constexpr size_t kAddressPaddingBytes = size_t{64} << 10;
 
 absl::Status Modify(ucp_config_t* config, const char* key, const std::string& value) {
   const ucs_status_t status = ucp_config_modify(config, key, value.c_str());
@@ -44,7 +46,8 @@ void ConfigureVerbs(ucp_config_t* config) {
 // memory: the send is completed twice. So such lanes copy.
 void ConfigureTcp(ucp_config_t* config) {
   ucp_config_modify(config, "ZCOPY_THRESH", "inf");
-  ucp_config_modify(config, "TCP_TX_SEG_SIZE", kTcpSegmentBytes);
+  // Without the group's name: UCX 1.13 drops TCP_TX_SEG_SIZE, and only warns of it.
+  ucp_config_modify(config, "TX_SEG_SIZE", kTcpSegmentBytes);
 }
 
 absl::Status Configure(ucp_config_t* config, const Settings& settings) {
@@ -55,7 +58,8 @@ absl::Status Configure(ucp_config_t* config, const Settings& settings) {
   if (status.ok() && settings.SharedMemoryAllowed() && !settings.without_cma)
     status = Modify(config, "RNDV_SCHEME", "get_zcopy");
   if (!status.ok()) return status;
-  ucp_config_modify(config, "MM_RX_BUFS_GROW", kReceiveBuffersGrow);
+  if (settings.SharedMemoryAllowed())
+    ucp_config_modify(config, "MM_RX_BUFS_GROW", kReceiveBuffersGrow);
   if (settings.TcpAllowed()) ConfigureTcp(config);
   if (HasRdmaAdapter()) ConfigureVerbs(config);
   return absl::OkStatus();
@@ -200,10 +204,18 @@ void Worker::OnEndpointError(void* worker, ucp_ep_h, ucs_status_t status) {
 }
 
 absl::Status Worker::Connect(absl::string_view peer_address, bool peer_errors) {
+  // UCX aborts the process where the version, in the lower half of the first byte, is not one that it knows.
+  const absl::StatusOr<std::string> own = Address();
+  if (!own.ok()) return own.status();
+  if (peer_address.empty() || ((peer_address[0] ^ (*own)[0]) & 0xf) != 0)
+    return absl::UnavailableError(
+        "the peer's worker address has another version; run the same release of UCX on both ends");
+  std::string padded(peer_address);
+  padded.resize(padded.size() + kAddressPaddingBytes);
   ucp_ep_params_t params = {};
   params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
                       UCP_EP_PARAM_FIELD_ERR_HANDLER;
-  params.address = reinterpret_cast<const ucp_address_t*>(peer_address.data());
+  params.address = reinterpret_cast<const ucp_address_t*>(padded.data());
   params.err_mode = peer_errors ? UCP_ERR_HANDLING_MODE_PEER : UCP_ERR_HANDLING_MODE_NONE;
   params.err_handler.cb = &OnEndpointError;
   params.err_handler.arg = this;

@@ -2,11 +2,14 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "transports/ucx/process_memory.h"
 
 namespace tideway::ucx {
 namespace {
+
+constexpr size_t kRefusalBytesMax = 512;
 
 std::string TlsText(const std::string& tls) { return tls.empty() ? "all" : tls; }
 
@@ -43,8 +46,9 @@ void Handshake::Expect(FrameType type, Next next) {
     if (!frame.ok()) {
       self->Finish(frame.status());
     } else if (frame->type == FrameType::kRefused) {
-      self->Finish(absl::UnavailableError(
-          absl::StrCat("the peer ", self->link_.side->peer(), " refuses: ", frame->body)));
+      self->Finish(absl::UnavailableError(absl::StrCat(
+          "the peer ", self->link_.side->peer(),
+          " refuses: ", absl::Utf8SafeCEscape(frame->body.substr(0, kRefusalBytesMax)))));
     } else if (frame->type != type) {
       self->Finish(
           absl::UnavailableError(absl::StrCat("the peer ", self->link_.side->peer(),
@@ -145,7 +149,7 @@ void Handshake::ClientGotOffer(const std::string& body) {
   const absl::StatusOr<std::string> address =
       status.ok() ? link_.worker->Address() : absl::StatusOr<std::string>(status);
   if (!address.ok()) {
-    link_.side->Write(FrameType::kRefused, address.status().message().substr(0, 512));
+    link_.side->Write(FrameType::kRefused, address.status().message().substr(0, kRefusalBytesMax));
     return Finish(address.status());
   }
   link_.side->Write(FrameType::kAnswer, *address);
@@ -188,7 +192,7 @@ void Handshake::ServerGotProbed(const std::string& body) {
   const absl::StatusOr<std::string> address =
       status.ok() ? link_.worker->Address() : absl::StatusOr<std::string>(status);
   if (!address.ok()) {
-    link_.side->Write(FrameType::kRefused, address.status().message().substr(0, 512));
+    link_.side->Write(FrameType::kRefused, address.status().message().substr(0, kRefusalBytesMax));
     return Finish(address.status());
   }
   offer.worker_address = *address;
@@ -202,7 +206,7 @@ void Handshake::ServerGotAnswer(const std::string& body) {
     shared_->loop->Activate(this);
     return;
   }
-  link_.side->Write(FrameType::kRefused, status.message().substr(0, 512));
+  link_.side->Write(FrameType::kRefused, status.message().substr(0, kRefusalBytesMax));
   Finish(status);
 }
 

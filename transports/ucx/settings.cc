@@ -58,10 +58,11 @@ std::vector<std::string> SplitTls(absl::string_view tls) {
 
 std::string Settings::UcxTls() const {
   if (!without_cma) return tls.empty() ? "all" : tls;
-  if (tls.empty() || tls == "all") return "^cma";
+  if (tls.empty()) return "^cma";
   if (tls[0] == '^') return absl::StrCat(tls, ",cma");
   std::vector<std::string> kept;
   for (const std::string& name : SplitTls(tls)) {
+    if (name == "all") return "^cma";
     if (name == "cma") continue;
     if (name == "sm" || name == "shm" || name == "mm") {
       kept.insert(kept.end(), {"posix", "sysv"});

@@ -198,7 +198,8 @@ absl::StatusOr<MessagePrefix> DecodeMessagePrefix(absl::Span<const std::byte> by
   if (magic != kMessageMagic || reserved != 0) return Damaged("message");
   if (prefix.header_bytes > kMessageHeaderBytesMax ||
       prefix.header_bytes + kMessagePrefixBytes != bytes.size() ||
-      prefix.payload_bytes > kMessagePayloadBytesMax || prefix.payload_bytes != payload_bytes) {
+      prefix.payload_bytes > kMessagePayloadBytesMax || prefix.payload_bytes != payload_bytes ||
+      prefix.header_bytes + prefix.payload_bytes == 0) {
     return Damaged("message");
   }
   return prefix;
