@@ -13,6 +13,7 @@
 #include "tests/conformance/transport_fixture.h"
 #include "tideway/builtin_transports.h"
 #include "tideway/fault_transport.h"
+#include "tideway/uri.h"
 
 namespace tideway::testing {
 namespace {
@@ -84,14 +85,19 @@ std::vector<Subject> Subjects() {
     }
     AddWrapped(info, entry, subjects);
   }
-  for (const Uri& uri : Flags().also) {
+  // Ways to move bytes that are a parameter, not a provider.
+  std::vector<Uri> also = {*Uri::Parse("tcp://any?streams=4")};
+  also.insert(also.end(), Flags().also.begin(), Flags().also.end());
+  for (const Uri& uri : also) {
     for (const TransportEntry& listed : registry->entries()) {
       if (std::find(listed.schemes.begin(), listed.schemes.end(), uri.scheme) ==
           listed.schemes.end())
         continue;
       ProviderInfo provider{.scheme = uri.scheme, .params = uri.params};
       provider.name = uri.scheme;
-      for (const auto& [key, value] : uri.params) absl::StrAppend(&provider.name, "_", value);
+      for (const auto& [key, value] : uri.params) {
+        absl::StrAppend(&provider.name, "_", key, "_", value);
+      }
       subjects.push_back({TestName(provider.name), provider, EntryOf(registry, listed)});
     }
   }

@@ -7,6 +7,7 @@
 #include "absl/synchronization/notification.h"
 #include "asio/ip/v6_only.hpp"
 #include "transports/tcp/connection.h"
+#include "transports/tcp/striped_connection.h"
 
 namespace tideway::tcp {
 namespace {
@@ -19,9 +20,17 @@ constexpr std::chrono::milliseconds kPause(100);
 }  // namespace
 
 Acceptor::Acceptor(std::shared_ptr<Loop> loop, AcceptHandler accept)
-    : loop_(std::move(loop)), accept_(std::move(accept)) {}
+    : loop_(std::move(loop)), accept_(std::move(accept)) {
+  newcomers_ = std::make_shared<Newcomers>(
+      loop_, Newcomers::Patience(),
+      Newcomers::Callbacks{
+          .on_plain = [this](tcp::socket socket) { OnPlain(std::move(socket)); },
+          .on_streams =
+              [this](std::vector<tcp::socket> sockets) { OnStreams(std::move(sockets)); }});
+}
 
 absl::Status Acceptor::Open(const Uri& uri, const Params& params) {
+  expects_streams_ = params.streams > 1;
   asio::error_code error;
   const asio::ip::address address = asio::ip::make_address(uri.host, error);
   if (!error) return OpenAt(tcp::endpoint(address, *uri.port), uri, params);
@@ -87,19 +96,45 @@ void Acceptor::OnAccepted(const asio::error_code& error, tcp::socket socket) {
     PauseAfter(error);
     return;
   }
-  absl::StatusOr<std::shared_ptr<TcpConnection>> connection =
-      error ? absl::UnavailableError(error.message())
-            : TcpConnection::Create(loop_, std::move(socket));
-  // A peer that is gone again is no news.
-  if (connection.ok()) {
-    std::shared_ptr<Receiver> receiver = accept_(*connection);
-    if (receiver != nullptr) {
-      (*connection)->Start(std::move(receiver));
+  if (!error) {
+    // The two ends do not measure the same round trip.
+    const bool far = RoundTrip(socket.native_handle()) >= kLongRoundTrip / 2;
+    if (far || expects_streams_) {
+      newcomers_->Add(std::move(socket));
     } else {
-      (*connection)->CloseOnLoop(absl::CancelledError("the connection was refused on this side"));
+      OnPlain(std::move(socket));
     }
   }
   if (acceptor_.has_value()) AcceptNext();
+}
+
+void Acceptor::OnPlain(tcp::socket socket) {
+  absl::StatusOr<std::shared_ptr<TcpConnection>> connection =
+      TcpConnection::Create(loop_, std::move(socket));
+  if (!connection.ok()) return;  // a peer that is gone again is no news
+  (*connection)->SetHandOver([weak = weak_from_this()](tcp::socket& greeted) {
+    const std::shared_ptr<Acceptor> self = weak.lock();
+    if (self == nullptr || !self->acceptor_.has_value()) return false;
+    self->newcomers_->AddGreeted(std::move(greeted));
+    return true;
+  });
+  HandOut(*connection);
+}
+
+void Acceptor::OnStreams(std::vector<tcp::socket> sockets) {
+  absl::StatusOr<std::shared_ptr<StripedConnection>> connection =
+      StripedConnection::Create(loop_, std::move(sockets));
+  if (connection.ok()) HandOut(*connection);
+}
+
+template <typename AnyConnection>
+void Acceptor::HandOut(const std::shared_ptr<AnyConnection>& connection) {
+  std::shared_ptr<Receiver> receiver = accept_(connection);
+  if (receiver != nullptr) {
+    connection->Start(std::move(receiver));
+  } else {
+    connection->CloseOnLoop(absl::CancelledError("the connection was refused on this side"));
+  }
 }
 
 void Acceptor::PauseAfter(const asio::error_code& error) {
@@ -115,6 +150,7 @@ void Acceptor::PauseAfter(const asio::error_code& error) {
 void Acceptor::CloseOnLoop(const absl::Status&) {
   acceptor_.reset();
   pause_.reset();
+  newcomers_->Close();
   loop_->Unregister(this);
 }
 

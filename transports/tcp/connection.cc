@@ -5,21 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "asio/post.hpp"
+#include "transports/tcp/buffer_view.h"
+#include "transports/tcp/newcomers.h"
 #include "transports/tcp/socket_options.h"
 
 namespace tideway::tcp {
 namespace {
-
-// Asio's buffer sequences, as views of what Writer and Reader have.
-template <typename Buffer>
-struct BufferView {
-  using value_type = Buffer;
-  using const_iterator = const Buffer*;
-  const Buffer* first;
-  const Buffer* last;
-  const_iterator begin() const { return first; }
-  const_iterator end() const { return last; }
-};
 
 // Up to this size a message may be written by the thread that sends it: copying it takes about as long as waking
 // another thread.
@@ -33,8 +24,7 @@ std::string EndpointText(const asio::ip::tcp::endpoint& endpoint) {
   return absl::StrCat(ipv6 ? "[" : "", host, ipv6 ? "]:" : ":", endpoint.port());
 }
 
-absl::StatusOr<std::shared_ptr<TcpConnection>> TcpConnection::Create(std::shared_ptr<Loop> loop,
-                                                                     asio::ip::tcp::socket socket) {
+absl::StatusOr<ConnectionInfo> PrepareSocket(asio::ip::tcp::socket& socket, size_t streams) {
   asio::error_code error;
   socket.non_blocking(true, error);
   ConnectionInfo info;
@@ -45,9 +35,17 @@ absl::StatusOr<std::shared_ptr<TcpConnection>> TcpConnection::Create(std::shared
     return absl::UnavailableError(absl::StrCat("the peer is gone again: ", error.message()));
   ApplyConnectionOptions(socket.native_handle());
   info.details = Describe(socket.native_handle());
+  info.details["streams"] = absl::StrCat(streams);
   info.details["one_sided"] = "missing: TCP has no reads of a peer's memory";
+  return info;
+}
+
+absl::StatusOr<std::shared_ptr<TcpConnection>> TcpConnection::Create(std::shared_ptr<Loop> loop,
+                                                                     asio::ip::tcp::socket socket) {
+  absl::StatusOr<ConnectionInfo> info = PrepareSocket(socket, 1);
+  if (!info.ok()) return info.status();
   auto connection =
-      std::make_shared<TcpConnection>(std::move(loop), std::move(socket), std::move(info));
+      std::make_shared<TcpConnection>(std::move(loop), std::move(socket), *std::move(info));
   if (connection->loop_->Register(connection)) return connection;
   connection->CloseOnLoop(absl::CancelledError("the transport was stopped"));
   return absl::CancelledError("the transport was stopped");
@@ -195,6 +193,32 @@ void TcpConnection::FinishSends() {
 
 void TcpConnection::Start(std::shared_ptr<Receiver> receiver) {
   receiver_ = std::move(receiver);
+  if (!hand_over_) {
+    StartRead();
+    return;
+  }
+  socket_->async_wait(asio::ip::tcp::socket::wait_read,
+                      [self = shared_from_this()](const asio::error_code&) {
+                        if (self->socket_.has_value() && !self->closing_) self->OnFirstBytes();
+                      });
+}
+
+void TcpConnection::OnFirstBytes() {
+  const HandOver hand_over = std::exchange(hand_over_, nullptr);
+  // What was sent can't be taken along.
+  if (!writing_ && writer_.empty() && GreetingIsNext(socket_->native_handle())) {
+    {
+      absl::MutexLock lock(&direct_mutex_);
+      direct_socket_ = -1;
+    }
+    if (hand_over(*socket_)) {
+      CloseOnLoop(absl::CancelledError("the peer goes on with several streams"));
+    } else {
+      CloseForStreamError(
+          absl::UnavailableError("the peer greets with several streams, but the listener is gone"));
+    }
+    return;
+  }
   StartRead();
 }
 

@@ -13,6 +13,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,11 @@ class TcpConnection final : public Connection,
   void Close(absl::Status reason) override;
   ConnectionInfo info() const override { return info_; }
 
+  // Where the socket goes if it turns out to be one stream of several: then this connection ends, having received nothing.
+  // False: it can't go there. Progress thread, before Start.
+  using HandOver = std::function<bool(asio::ip::tcp::socket& socket)>;
+  void SetHandOver(HandOver hand_over) { hand_over_ = std::move(hand_over); }
+
   // Begins to receive. Progress thread.
   void Start(std::shared_ptr<Receiver> receiver);
   void CloseOnLoop(const absl::Status& reason) override;
@@ -61,6 +67,7 @@ class TcpConnection final : public Connection,
   void StartWrite();
   void OnWritten(const asio::error_code& error, size_t bytes);
   void FinishSends();
+  void OnFirstBytes();
   void StartRead();
   void OnRead(const asio::error_code& error, size_t bytes);
   void ArmDeadline(absl::Time deadline);
@@ -87,6 +94,7 @@ class TcpConnection final : public Connection,
   std::optional<asio::ip::tcp::socket> socket_;  // none: closed
   std::optional<asio::steady_timer> timer_;
   std::shared_ptr<Receiver> receiver_;
+  HandOver hand_over_;
   Writer writer_;
   Reader reader_;
   bool writing_ = false;
@@ -100,6 +108,9 @@ class TcpConnection final : public Connection,
 
 // "127.0.0.1:5000" or "[::1]:5000"
 std::string EndpointText(const asio::ip::tcp::endpoint& endpoint);
+
+// Sets a connected socket's options and says what it is: one of `streams`. UNAVAILABLE: the peer is gone again.
+absl::StatusOr<ConnectionInfo> PrepareSocket(asio::ip::tcp::socket& socket, size_t streams);
 
 }  // namespace tideway::tcp
 

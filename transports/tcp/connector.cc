@@ -1,11 +1,14 @@
 #include "transports/tcp/connector.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "asio/post.hpp"
 #include "transports/tcp/connection.h"
+#include "transports/tcp/striped_connection.h"
 
 namespace tideway::tcp {
 
@@ -101,8 +104,65 @@ void Connector::TryNext() {
 }
 
 void Connector::OnConnected() {
-  absl::StatusOr<std::shared_ptr<TcpConnection>> connection =
-      TcpConnection::Create(loop_, *std::move(socket_));
+  const size_t streams = params_.streams > 0 ? static_cast<size_t>(params_.streams)
+                                             : StreamsFor(RoundTrip(socket_->native_handle()));
+  if (streams == 1) {
+    HandOut(TcpConnection::Create(loop_, *std::move(socket_)));
+  } else {
+    JoinStreams(streams);
+  }
+}
+
+void Connector::JoinStreams(size_t streams) {
+  token_ = {loop_->executor().Random(), loop_->executor().Random()};
+  streams_missing_ = streams;
+  streams_.push_back(*std::move(socket_));
+  for (size_t i = 1; i < streams; ++i) streams_.emplace_back(loop_->io());
+  OnJoined(0, {});
+  for (size_t i = 1; i < streams && done_; ++i) JoinStream(i);
+}
+
+void Connector::JoinStream(size_t index) {
+  const tcp::endpoint& endpoint = endpoints_[next_endpoint_ - 1];
+  asio::error_code error;
+  streams_[index].open(endpoint.protocol(), error);
+  if (error) {
+    OnJoined(index, error);
+    return;
+  }
+  const absl::Status applied =
+      ApplyParams(streams_[index].native_handle(), params_, endpoint.address().is_loopback());
+  if (!applied.ok()) {
+    Finish(applied);
+    return;
+  }
+  streams_[index].async_connect(endpoint,
+                                [self = shared_from_this(), index](const asio::error_code& result) {
+                                  if (self->done_) self->OnJoined(index, result);
+                                });
+}
+
+void Connector::OnJoined(size_t index, const asio::error_code& error) {
+  if (error) {
+    Finish(absl::UnavailableError(absl::StrCat("can't connect stream ", index, " to ",
+                                               uri_.ToString(), ": ", error.message(),
+                                               "; streams=1 needs no further ones")));
+    return;
+  }
+  const auto greeting = EncodeGreeting({streams_.size(), index, token_});
+  // It is the first that this socket sends: there is room for it.
+  if (send(streams_[index].native_handle(), greeting.data(), greeting.size(),
+           MSG_NOSIGNAL | MSG_DONTWAIT) != static_cast<ssize_t>(greeting.size())) {
+    Finish(absl::UnavailableError(
+        absl::StrCat("the peer at ", uri_.ToString(), " was gone before it could be greeted")));
+    return;
+  }
+  if (--streams_missing_ > 0) return;
+  HandOut(StripedConnection::Create(loop_, std::exchange(streams_, {})));
+}
+
+template <typename AnyConnection>
+void Connector::HandOut(absl::StatusOr<std::shared_ptr<AnyConnection>> connection) {
   if (!connection.ok()) {
     Finish(connection.status());
     return;
@@ -119,6 +179,7 @@ void Connector::Finish(absl::Status status) {
   if (resolver_.has_value()) resolver_->cancel();
   resolver_.reset();
   socket_.reset();
+  streams_.clear();
   receiver_.reset();
   if (done_) {
     // Not inside Start: that may run inside no callback, but a failure must still come later than

@@ -1,5 +1,5 @@
-// Connector: one attempt to connect: finds the addresses of a name, tries them in turn, and gives
-// up at the deadline.
+// Connector: one attempt to connect: finds the addresses of a name, tries them in turn, connects further sockets to the one that
+// answers if the connection shall have several streams, and gives up at the deadline.
 
 #ifndef TIDEWAY_TRANSPORTS_TCP_CONNECTOR_H_
 #define TIDEWAY_TRANSPORTS_TCP_CONNECTOR_H_
@@ -12,6 +12,7 @@
 #include "asio/ip/tcp.hpp"
 #include "asio/steady_timer.hpp"
 #include "tideway/transport.h"
+#include "transports/tcp/greeting.h"
 #include "transports/tcp/loop.h"
 #include "transports/tcp/socket_options.h"
 
@@ -30,6 +31,11 @@ class Connector final : public Closable, public std::enable_shared_from_this<Con
   void Resolve();
   void TryNext();
   void OnConnected();
+  void JoinStreams(size_t streams);
+  void JoinStream(size_t index);
+  void OnJoined(size_t index, const asio::error_code& error);
+  template <typename AnyConnection>
+  void HandOut(absl::StatusOr<std::shared_ptr<AnyConnection>> connection);
   void Finish(absl::Status status);
   void FinishLate();
 
@@ -42,7 +48,10 @@ class Connector final : public Closable, public std::enable_shared_from_this<Con
   std::optional<asio::ip::tcp::resolver> resolver_;
   std::optional<asio::ip::tcp::socket> socket_;
   std::vector<asio::ip::tcp::endpoint> endpoints_;
-  size_t next_endpoint_ = 0;
+  size_t next_endpoint_ = 0;                    // the one before it is being tried, or stands
+  std::vector<asio::ip::tcp::socket> streams_;  // of one connection; empty: it has one
+  size_t streams_missing_ = 0;
+  Token token_ = {};
   std::string last_error_;
 };
 

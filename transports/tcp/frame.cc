@@ -2,27 +2,17 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstdint>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "transports/tcp/bytes.h"
 
 namespace tideway::tcp {
 namespace {
 
 constexpr std::byte kMagic[4] = {std::byte{'T'}, std::byte{'D'}, std::byte{'W'}, std::byte{'1'}};
 constexpr size_t kShownBytesMax = 16;
-
-void PutLittleEndian(uint32_t value, size_t bytes, std::byte* out) {
-  for (size_t i = 0; i < bytes; ++i) out[i] = static_cast<std::byte>(value >> (8 * i));
-}
-
-uint32_t GetLittleEndian(const std::byte* in, size_t bytes) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < bytes; ++i) value |= static_cast<uint32_t>(in[i]) << (8 * i);
-  return value;
-}
 
 // "47 45 54 20 ('GET ')"
 std::string Show(absl::Span<const std::byte> in) {
@@ -43,9 +33,9 @@ void EncodePrefix(const Prefix& prefix, absl::Span<std::byte> out) {
   assert(prefix.payload_bytes <= kMessagePayloadBytesMax);
   assert(out.size() >= kPrefixBytes);
   std::copy(std::begin(kMagic), std::end(kMagic), out.begin());
-  PutLittleEndian(static_cast<uint32_t>(prefix.header_bytes), 2, &out[4]);
+  PutLittleEndian(prefix.header_bytes, 2, &out[4]);
   PutLittleEndian(0, 2, &out[6]);
-  PutLittleEndian(static_cast<uint32_t>(prefix.payload_bytes), 4, &out[8]);
+  PutLittleEndian(prefix.payload_bytes, 4, &out[8]);
 }
 
 absl::Status CheckMagic(absl::Span<const std::byte> in) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <fstream>
 #include <string>
 #include <system_error>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "tideway/limits.h"
 #include "tideway/spec.h"
 
 namespace tideway::tcp {
@@ -23,6 +25,9 @@ namespace {
 constexpr int kProbeAfterSeconds = 30;
 constexpr int kProbeIntervalSeconds = 10;
 constexpr int kProbes = 3;
+
+constexpr double kLinkBytesPerSecond = 1.25e9;
+constexpr double kStreamBytes = 4 << 20;  // about what Linux lets a socket's buffers grow to
 
 bool SetInt(int socket, int level, int option, int value) {
   return setsockopt(socket, level, option, &value, sizeof(value)) == 0;
@@ -76,6 +81,12 @@ absl::StatusOr<Params> ParseParams(const Uri& uri) {
   params.spin_us = static_cast<int>(reader.Integer("spin_us", params.spin_us, 0, 1'000'000));
   params.socket_buffer_bytes =
       static_cast<int>(reader.Integer("socket_buffer_bytes", 0, 0, int64_t{1} << 30));
+  const auto streams = uri.params.find("streams");
+  if (streams != uri.params.end() && streams->second == "auto") {
+    reader.Choice("streams", "auto", {"auto"});
+  } else {
+    params.streams = static_cast<int>(reader.Integer("streams", 0, 1, kTcpStreamsMax));
+  }
   absl::Status status = reader.Finish();
   if (!status.ok()) return status;
   return params;
@@ -113,12 +124,27 @@ void ApplyConnectionOptions(int socket) {
   SetInt(socket, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
 }
 
+absl::Duration RoundTrip(int socket) {
+  tcp_info info = {};
+  socklen_t bytes = sizeof(info);
+  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0) return absl::ZeroDuration();
+  return absl::Microseconds(info.tcpi_rtt);
+}
+
+size_t StreamsFor(absl::Duration round_trip) {
+  if (round_trip < kLongRoundTrip) return 1;
+  const double bytes = absl::ToDoubleSeconds(round_trip) * kLinkBytesPerSecond;
+  return static_cast<size_t>(
+      std::clamp(std::ceil(bytes / kStreamBytes), 2.0, static_cast<double>(kTcpStreamsMax)));
+}
+
 std::map<std::string, std::string> Describe(int socket) {
   std::map<std::string, std::string> details;
   const std::string congestion = GetCongestion(socket);
   if (!congestion.empty()) details["congestion"] = congestion;
   details["send_buffer_bytes"] = absl::StrCat(GetInt(socket, SOL_SOCKET, SO_SNDBUF));
   details["receive_buffer_bytes"] = absl::StrCat(GetInt(socket, SOL_SOCKET, SO_RCVBUF));
+  details["round_trip_us"] = absl::StrCat(absl::ToInt64Microseconds(RoundTrip(socket)));
   details["segment_bytes"] = absl::StrCat(GetInt(socket, IPPROTO_TCP, TCP_MAXSEG));
   return details;
 }

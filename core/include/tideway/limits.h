@@ -24,6 +24,15 @@ inline constexpr size_t kReadsInFlightMax = 4096;               // one-sided, pe
 inline constexpr size_t kSendQueueBytesMax = size_t{256} << 20;
 inline constexpr size_t kSendQueueMessagesMax = 8192;
 
+// --- TCP with several streams -----------------------------------------------------------------------
+inline constexpr size_t kTcpStreamsMax = 8;  // per connection
+// Striped messages that one direction of a connection may have open. Both ends must have the same.
+inline constexpr size_t kStripedMessagesOpenMax = 64;
+inline constexpr size_t kStripedBytesOpenMax = kMessagePayloadBytesMax;
+// Sockets that a listener lets wait for their first bytes.
+inline constexpr size_t kTcpNewcomersMax = 256;
+inline constexpr size_t kTcpUnpairedConnectionsMax = 64;  // that wait for streams, per listener
+
 // --- layout ---------------------------------------------------------------------------------------
 inline constexpr size_t kFragmentBytesDefault = size_t{1} << 20;  // fp32 bytes
 inline constexpr size_t kFragmentBytesMax = size_t{16} << 20;
