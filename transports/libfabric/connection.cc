@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tideway/limits.h"
 
 namespace tideway::libfabric {
 namespace {
@@ -13,7 +14,6 @@ namespace {
 constexpr absl::Duration kQuiescePatience = absl::Seconds(1);
 // How long messages that a peer sent before it said bye may take through the fabric.
 constexpr absl::Duration kLastMessagesPatience = absl::Milliseconds(200);
-constexpr size_t kOneSidedReadsMax = 1024;
 // A peer that was heard a shorter time ago is still looking at its queue.
 constexpr absl::Duration kPeerLooks = absl::Microseconds(10);
 
@@ -292,9 +292,9 @@ void OfiConnection::ReadRemote(RemotePart part, absl::Span<std::byte> local, abs
       std::move(done)(self->reason_);
       return;
     }
-    if (self->transfers_.active() >= kOneSidedReadsMax) {
+    if (self->transfers_.active() >= kReadsInFlightMax) {
       std::move(done)(absl::ResourceExhaustedError(
-          absl::StrCat("too many reads are under way; the limit is ", kOneSidedReadsMax)));
+          absl::StrCat("too many reads are under way; the limit is ", kReadsInFlightMax)));
       return;
     }
     Transfer* transfer = self->transfers_.New();

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -171,7 +172,7 @@ Worker::~Worker() {
   } else {
     // UCX 1.13 aborts the process where a worker is destroyed before its queue pairs are joined, as happens if the peer dies
     // in mid-handshake. Some megabytes are lost then, and the process lives.
-    (void)new std::shared_ptr<Context>(context_);
+    (void)new (std::nothrow) std::shared_ptr<Context>(context_);
   }
 }
 

@@ -34,6 +34,7 @@ namespace tideway::ucx {
 
 // Eight bytes that peers read to find out whether they can.
 struct ProbeCell {
+  explicit ProbeCell(uint64_t number) : nonce(number) {}
   uint64_t nonce;
 };
 

@@ -26,7 +26,7 @@ struct Settings {
   bool SharedMemoryAllowed() const;
   bool TcpAllowed() const;
 
-  auto operator<=>(const Settings&) const = default;
+  auto operator<=>(const Settings&) const = default;  // NOLINT(modernize-use-nullptr): misread
 };
 
 struct Params {

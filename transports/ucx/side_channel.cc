@@ -72,6 +72,7 @@ void SideChannel::WriteNext() {
 void SideChannel::Read(OnFrame on_frame) {
   if (!socket_.has_value()) return;
   on_frame_ = std::move(on_frame);
+  prefix_bytes_.fill({});  // a stream that ends in a prefix leaves the rest as it was
   asio::async_read(*socket_, asio::buffer(prefix_bytes_),
                    [self = shared_from_this()](const asio::error_code& error, size_t bytes) {
                      // A stranger may send less than a prefix and hang up.
