@@ -14,6 +14,9 @@
 option(TIDEWAY_STATIC_TRANSPORTS
        "Link all transports into the programs instead of building loadable modules" OFF)
 
+set(TIDEWAY_LEAVE_OUT_TRANSPORTS "" CACHE STRING
+    "Transports over other libraries that are not built though their library is there")
+
 set(TIDEWAY_MODULE_SUBDIRECTORY tideway)  # below the library folder, built and installed
 
 # A module and its program must agree on the layout of the public types: so the version, the
@@ -116,6 +119,11 @@ function(add_transport name)
   list(GET ARG_NEEDS 1 requirement)
   list(GET ARG_NEEDS 2 dev_package)
   list(GET ARG_NEEDS 3 runtime_package)
+  if(name IN_LIST TIDEWAY_LEAVE_OUT_TRANSPORTS)
+    tideway_list_transport(${name} "TIDEWAY_TRANSPORT_MISSING(${name}, \"${schemes}\", \
+\"this build leaves it out (TIDEWAY_LEAVE_OUT_TRANSPORTS); configure without that\")" "")
+    return()
+  endif()
   find_package(PkgConfig QUIET)
   if(PkgConfig_FOUND)
     pkg_check_modules(TIDEWAY_NEEDS_${name} QUIET IMPORTED_TARGET "${requirement}")
