@@ -85,17 +85,18 @@ bool TcpConnection::SendDirectly(SendOp& op) {
   // From a callback it is better to collect: one write then takes all that the callback sends.
   if (op.bytes() > kDirectBytesMax || loop_->InLoopThread()) return false;
   if (closing_ || op.deadline <= loop_->executor().Now() || !queue_.TryOwn(op)) return false;
-  bool closed = false;
+  Done refused;
   {
     absl::MutexLock lock(&direct_mutex_);
-    closed = direct_socket_ < 0;
-    if (!closed) {
+    if (direct_socket_ < 0) {
+      refused = std::move(op.done);
+    } else {
       direct_written_ = WriteNow(direct_socket_, op);
       direct_op_ = std::move(op);
     }
   }
-  if (closed) {
-    FailSend(std::move(op.done), absl::CancelledError("the connection is closed"));
+  if (refused) {
+    FailSend(std::move(refused), absl::CancelledError("the connection is closed"));
     return true;
   }
   asio::post(loop_->io(),

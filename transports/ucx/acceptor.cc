@@ -111,6 +111,7 @@ void Acceptor::OnAccepted(const asio::error_code& error, tcp::socket socket) {
 }
 
 void Acceptor::OnShaken(const std::shared_ptr<Guest>& guest, absl::StatusOr<Link> link) {
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `guest` lies in what DropGuest destroys
   const std::shared_ptr<Guest> kept = guest;
   DropGuest(kept);
   if (!link.ok()) {
