@@ -64,7 +64,7 @@ absl::Status Acceptor::Open(const Uri& uri) {
 absl::Status Acceptor::Start() {
   const bool any = socket_.ip == "0.0.0.0" || socket_.ip == "::";
   if (!any) {
-    const absl::Status usable = domains_->Get(provider_, socket_.ip).status();
+    absl::Status usable = domains_->Get(provider_, socket_.ip).status();
     if (!usable.ok()) return usable;
   }
   if (!loop_->Register(shared_from_this()))
@@ -185,7 +185,7 @@ absl::Status Acceptor::Admit(Guest* guest, const Greeting& hello) {
   const SocketAddress local = LocalAddress(descriptor);
   absl::StatusOr<std::shared_ptr<Domain>> domain = domains_->Get(provider_, local.ip());
   if (!domain.ok()) return domain.status();
-  const absl::Status reachable = (*domain)->CheckPeerAddress(hello.fabric_address);
+  absl::Status reachable = (*domain)->CheckPeerAddress(hello.fabric_address);
   if (!reachable.ok()) return reachable;
   OfiConnection::Setup setup;
   setup.loop = loop_;

@@ -44,7 +44,7 @@ std::string Usable() {
 // 256 that it assumes, Soft-RoCE's longest queue (32,767 entries, 256 a peer) is too short, so there it is told another
 // number before libfabric starts, unless the user has said one.
 void LimitQueuesForSoftRoce() {
-  if (HasSoftRoce()) (void)setenv("FI_UNIVERSE_SIZE", "127", 0);
+  if (HasSoftRoce()) (void)setenv("FI_UNIVERSE_SIZE", "127", 0);  // NOLINT(concurrency-mt-unsafe)
 }
 
 InfoPtr Hints(const Provider& provider) {

@@ -49,6 +49,7 @@ void UcxOneSided::Read(absl::Span<const std::byte> descriptor, size_t offset,
   operation->done = std::move(done);
   operation->status = Resolve(descriptor, offset, *operation);
   absl::Status status;
+  Done refused;
   {
     absl::MutexLock lock(&mutex_);
     if (closed_) {
@@ -56,15 +57,17 @@ void UcxOneSided::Read(absl::Span<const std::byte> descriptor, size_t offset,
     } else if (waiting_ >= kReadsInFlightMax) {
       status = absl::ResourceExhaustedError(
           absl::StrCat(kReadsInFlightMax, " reads wait already (kReadsInFlightMax)"));
-    } else {
+    }
+    if (status.ok()) {
       ++waiting_;
       arrived_.push_back(std::move(operation));
       someone_waits_ = true;
+    } else {
+      refused = std::move(operation->done);
     }
   }
   if (status.ok()) return wake_();
-  shared_->loop->Post(
-      [done = std::move(operation->done), status]() mutable { std::move(done)(status); });
+  shared_->loop->Post([done = std::move(refused), status]() mutable { std::move(done)(status); });
 }
 
 void UcxOneSided::TakeArrived() {
