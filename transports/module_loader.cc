@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
+#include "transports/common/signal_handlers.h"
 #include "transports/module_abi.h"
 
 namespace tideway {
@@ -81,6 +82,7 @@ absl::StatusOr<TransportEntry> Load(const ModuleSpec& spec) {
   absl::StatusOr<std::string> path = FindFile(spec);
   if (!path.ok()) return path.status();
   if (absl::Status whole = CheckWhole(*path); !whole.ok()) return whole;
+  const SignalHandlersKept kept;  // libraries install some as they are loaded
   void* handle = dlopen(path->c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) return LoadError(spec, *path);
   auto* entry_point = reinterpret_cast<ModuleEntryPoint*>(dlsym(handle, kModuleEntryPoint));

@@ -1,5 +1,6 @@
 // Listening and connecting: addresses, refusals, and what a connection tells of itself.
 
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -100,6 +101,17 @@ TEST_P(Transports, AConnectionLivesOnWithoutItsHandle) {
   EXPECT_TRUE(AwaitReceived(*pair.server, 1));
   pair.server->Send(*pair.to_client, "I hear you", "", world_->Soon());
   EXPECT_TRUE(AwaitReceived(*pair.client, 1));
+}
+
+TEST_P(Transports, TheProcesssSignalHandlersStayAsTheyAre) {
+  const Pair pair = Connected();
+  pair.client->Send(*pair.to_server, "x", std::string(1 << 20, 'x'), world_->Soon());
+  ASSERT_TRUE(AwaitReceived(*pair.server, 1));
+  const auto now = SignalHandlers();
+  ASSERT_EQ(now.size(), SignalHandlersAtStart().size());
+  for (size_t signal = 1; signal < now.size(); ++signal)
+    EXPECT_EQ(now[signal].sa_handler, SignalHandlersAtStart()[signal].sa_handler)
+        << strsignal(static_cast<int>(signal));
 }
 
 TEST_P(Transports, AConnectionTellsWhatItIs) {

@@ -9,6 +9,11 @@
 
 namespace tideway::testing {
 
+std::vector<struct sigaction>& SignalHandlersAtStart() {
+  static std::vector<struct sigaction> handlers;
+  return handlers;
+}
+
 SuiteFlags& Flags() {
   static SuiteFlags flags;
   return flags;

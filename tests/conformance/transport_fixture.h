@@ -22,6 +22,7 @@
 #include "tests/conformance/transport_probe.h"
 #include "tideway/transport.h"
 #include "tideway/uri.h"
+#include "transports/common/signal_handlers.h"
 
 namespace tideway::testing {
 
@@ -42,6 +43,9 @@ struct SuiteFlags {
   std::vector<Uri> also;
 };
 SuiteFlags& Flags();
+
+// How this process took signals before any transport was asked for anything.
+std::vector<struct sigaction>& SignalHandlersAtStart();
 
 // The providers that this build promises to run.
 std::vector<std::string> MustRunProviders();

@@ -37,6 +37,7 @@ int Main(int argc, char** argv) {
     if (!TakeFlag(argv[i], &wrong)) argv[kept++] = argv[i];
   }
   if (wrong) return 2;
+  SignalHandlersAtStart() = SignalHandlers();
   ::testing::InitGoogleTest(&kept, argv);
   return RUN_ALL_TESTS();
 }

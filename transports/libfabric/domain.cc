@@ -7,6 +7,7 @@
 #include "rdma/fi_cm.h"
 #include "rdma/fi_errno.h"
 #include "rdma/fi_rma.h"
+#include "transports/common/signal_handlers.h"
 #include "transports/libfabric/frame.h"
 
 namespace tideway::libfabric {
@@ -32,6 +33,7 @@ size_t AtMost(size_t wanted, size_t offered) {
 
 absl::StatusOr<std::shared_ptr<Domain>> Domain::Open(Loop* loop, const Provider& provider,
                                                      const std::string& local_ip) {
+  const SignalHandlersKept kept;  // the shm provider installs some with its first endpoint
   absl::StatusOr<std::shared_ptr<Device>> device = Device::Open(provider, local_ip);
   if (!device.ok()) return device.status();
   std::shared_ptr<Domain> domain(new Domain(loop, *std::move(device)));

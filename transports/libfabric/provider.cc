@@ -10,6 +10,7 @@
 #include "rdma/fi_endpoint.h"
 #include "rdma/fi_errno.h"
 #include "tideway/spec.h"
+#include "transports/common/signal_handlers.h"
 #include "transports/common/soft_roce.h"
 
 namespace tideway::libfabric {
@@ -80,6 +81,7 @@ absl::StatusOr<InfoPtr> GetInfo(const Provider& provider, const std::string& loc
   if (hints == nullptr) return absl::ResourceExhaustedError("no memory for libfabric's hints");
   const bool bound = !provider.same_host && !local_ip.empty();
   fi_info* found = nullptr;
+  const SignalHandlersKept kept;  // providers install some when they are first asked for
   const int error = fi_getinfo(FI_VERSION(1, 17), bound ? local_ip.c_str() : nullptr, nullptr,
                                bound ? FI_SOURCE | FI_NUMERICHOST : 0, hints.get(), &found);
   if (error == 0) return InfoPtr(found);
