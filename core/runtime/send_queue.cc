@@ -88,6 +88,17 @@ void SendQueue::Release(size_t bytes, size_t messages) {
   messages_ -= messages;
 }
 
+void SendQueue::Complete(RingQueue<SendOp>& sent) {
+  if (sent.empty()) return;
+  size_t bytes = 0;
+  for (size_t i = 0; i < sent.size(); ++i) bytes += sent[i].bytes();
+  Release(bytes, sent.size());
+  while (!sent.empty()) {
+    SendOp op = sent.pop_front();
+    std::move(op.done)(absl::OkStatus());
+  }
+}
+
 void SendQueue::Close(RingQueue<SendOp>& taken, const absl::Status& reason) {
   for (int round = 1; round <= kClosingRounds; ++round) {
     {

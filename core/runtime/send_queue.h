@@ -7,6 +7,7 @@
 #define TIDEWAY_CORE_RUNTIME_SEND_QUEUE_H_
 
 #include <cstddef>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -18,6 +19,14 @@
 namespace tideway {
 
 struct SendOp {
+  SendOp() = default;
+  // What Connection::Send was given.
+  SendOp(Message the_message, absl::Time the_deadline, Done the_done)
+      : message(std::move(the_message)),
+        payload_bytes(message.payload_bytes()),
+        deadline(the_deadline),
+        done(std::move(the_done)) {}
+
   Message message;
   size_t payload_bytes = 0;
   absl::Time deadline;
@@ -46,6 +55,8 @@ class SendQueue {
 
   // These messages are out.
   void Release(size_t bytes, size_t messages);
+  // The same, and completes them. `sent` is empty then.
+  void Complete(RingQueue<SendOp>& sent);
 
   // Fails what `taken` holds and what waits here. What their completions send again is failed too, but not for ever:
   // after some rounds, or when nothing comes any more, the queue is closed.

@@ -43,11 +43,7 @@ void InprocConnection::Open(std::shared_ptr<Receiver> receiver) {
 }
 
 void InprocConnection::Send(Message message, absl::Time deadline, Done done) {
-  SendOp op;
-  op.payload_bytes = message.payload_bytes();
-  op.message = std::move(message);
-  op.deadline = deadline;
-  op.done = std::move(done);
+  SendOp op(std::move(message), deadline, std::move(done));
   bool wake = false;
   const absl::Status status = queue_.Push(op, wake);
   if (!status.ok()) {

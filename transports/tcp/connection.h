@@ -1,8 +1,8 @@
 // TcpConnection: one socket with a Writer and a Reader.
 //
 // Send and Close may come from any thread: Send puts the message into a bounded queue under a mutex
-// and wakes the progress thread if it has not been woken; all else happens there. No callback is
-// made while the mutex is held. One shortcut: a small message on an idle connection is written by the
+// and wakes the progress thread if it has not been woken; all else happens there (QueuedConnection). No
+// callback is made while the mutex is held. One shortcut: a small message on an idle connection is written by the
 // thread that sends it, which saves the way over the progress thread; only its Done comes from there.
 //
 // The handle stays valid after its transport was destroyed, but must not be called any more, only
@@ -11,8 +11,6 @@
 #ifndef TIDEWAY_TRANSPORTS_TCP_CONNECTION_H_
 #define TIDEWAY_TRANSPORTS_TCP_CONNECTION_H_
 
-#include <array>
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,20 +19,14 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "asio/ip/tcp.hpp"
-#include "asio/steady_timer.hpp"
-#include "core/runtime/ring_queue.h"
-#include "core/runtime/send_queue.h"
-#include "tideway/transport.h"
 #include "transports/tcp/handler_memory.h"
-#include "transports/tcp/loop.h"
+#include "transports/tcp/queued_connection.h"
 #include "transports/tcp/reader.h"
 #include "transports/tcp/writer.h"
 
 namespace tideway::tcp {
 
-class TcpConnection final : public Connection,
-                            public Closable,
-                            public std::enable_shared_from_this<TcpConnection> {
+class TcpConnection final : public QueuedConnection {
  public:
   // `socket` is connected. UNAVAILABLE if the peer is gone again or the loop is stopping.
   static absl::StatusOr<std::shared_ptr<TcpConnection>> Create(std::shared_ptr<Loop> loop,
@@ -42,10 +34,6 @@ class TcpConnection final : public Connection,
 
   // Public for make_shared; use Create.
   TcpConnection(std::shared_ptr<Loop> loop, asio::ip::tcp::socket socket, ConnectionInfo info);
-
-  void Send(Message message, absl::Time deadline, Done done) override;
-  void Close(absl::Status reason) override;
-  ConnectionInfo info() const override { return info_; }
 
   // Where the socket goes if it turns out to be one stream of several: then this connection ends, having received nothing.
   // False: it can't go there. Progress thread, before Start.
@@ -57,30 +45,22 @@ class TcpConnection final : public Connection,
   void CloseOnLoop(const absl::Status& reason) override;
 
  private:
-  // Writes a small message at once, on the caller's thread, if nothing is under way. False: `op` is untouched.
-  bool SendDirectly(SendOp& op);
+  // Writes a small message at once, on the caller's thread, if nothing is under way.
+  bool SendDirectly(SendOp& op) override;
+  void PushOut(SendOp op) override { writer_.Push(std::move(op)); }
+  void WriteOut() override;
+  absl::Time EarliestDeadline() override { return writer_.EarliestDeadline(); }
+  bool InMidMessage() const override { return reader_.InMidMessage(); }
+
+  std::shared_ptr<TcpConnection> Self() {
+    return std::static_pointer_cast<TcpConnection>(shared_from_this());
+  }
   void OnSentDirectly();
-  void FailSend(Done done, const absl::Status& status);
-  void OnWoken();
-  void Flush();  // without having been woken
-  void WriteArriving();
   void StartWrite();
   void OnWritten(const asio::error_code& error, size_t bytes);
-  void FinishSends();
   void OnFirstBytes();
   void StartRead();
   void OnRead(const asio::error_code& error, size_t bytes);
-  void ArmDeadline(absl::Time deadline);
-  void OnDeadline(const asio::error_code& error);
-  void CloseForStreamError(const absl::Status& status);
-  absl::Status ReasonFor(const asio::error_code& error) const;
-
-  const std::shared_ptr<Loop> loop_;
-  const ConnectionInfo info_;
-  std::atomic<bool> closing_{false};  // Close was called, or it is closed
-
-  SendQueue queue_;
-  HandlerMemory flush_memory_;  // whoever the queue told to wake the progress thread has it
 
   // What SendDirectly has written and the progress thread has not yet heard of. The socket's number is -1 once it is
   // closed; the mutex is held over the system call, which does not block, so that nobody else gets that number.
@@ -92,16 +72,11 @@ class TcpConnection final : public Connection,
 
   // The rest belongs to the progress thread.
   std::optional<asio::ip::tcp::socket> socket_;  // none: closed
-  std::optional<asio::steady_timer> timer_;
-  std::shared_ptr<Receiver> receiver_;
   HandOver hand_over_;
   Writer writer_;
   Reader reader_;
   bool writing_ = false;
   bool write_failed_ = false;
-  absl::Time armed_deadline_ = absl::InfiniteFuture();
-  RingQueue<SendOp> arriving_;  // reused by Flush
-  RingQueue<SendOp> finished_;  // reused by FinishSends
   HandlerMemory read_memory_;
   HandlerMemory write_memory_;
 };

@@ -143,7 +143,7 @@ TEST_F(TcpStreams, AStrangerIsFoundOutAndAPlainPeerIsServed) {
   auto stranger = Raw("GET / HTTP/1.1\r\n\r\n");
   EXPECT_TRUE(stranger->AwaitClosed());
   auto brief = Raw("TD");
-  brief->ShutDownWriting();
+  brief->EndWriting();
   EXPECT_TRUE(brief->AwaitClosed());
   plain->Write(Frame("h", "p"));
   EXPECT_TRUE(AwaitReceived(0, 2));
@@ -158,9 +158,9 @@ TEST_F(TcpStreams, WhatTheOtherStreamsStillBringIsDeliveredBeforeTheEnd) {
   auto first = Raw(Hello(2, 0, 7) + Head("h", kChunkBytes));
   auto second = Raw(Hello(2, 1, 7));
   ASSERT_TRUE(AwaitPeers(1));
-  first->ShutDownWriting();
+  first->EndWriting();
   second->Write(Chunk(0, 0, std::string(kChunkBytes, 'c')));
-  second->ShutDownWriting();
+  second->EndWriting();
   ASSERT_TRUE(AwaitClosed(0));
   EXPECT_EQ(peers_[0]->received_count, 1u);
   EXPECT_EQ(peers_[0]->close_reason->code(), absl::StatusCode::kUnavailable);

@@ -1,14 +1,13 @@
 // StripedConnection: one connection over several sockets to the same peer, with a StripeSender and a StripeReceiver. Large
 // payloads are spread over all of them, so that one lost segment or one small congestion window does not hold up the rest.
 //
-// Threads as in connection.h: Send and Close from any thread, all else on the progress thread. An error on any stream ends the
+// Threads as in queued_connection.h: Send and Close from any thread, all else on the progress thread. An error on any stream ends the
 // connection. Where the peer ends a stream in an orderly way, what its other streams still bring is read first, for as long
 // as anything comes.
 
 #ifndef TIDEWAY_TRANSPORTS_TCP_STRIPED_CONNECTION_H_
 #define TIDEWAY_TRANSPORTS_TCP_STRIPED_CONNECTION_H_
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -17,19 +16,14 @@
 
 #include "asio/ip/tcp.hpp"
 #include "asio/steady_timer.hpp"
-#include "core/runtime/ring_queue.h"
-#include "core/runtime/send_queue.h"
-#include "tideway/transport.h"
 #include "transports/tcp/handler_memory.h"
-#include "transports/tcp/loop.h"
+#include "transports/tcp/queued_connection.h"
 #include "transports/tcp/stripe_receiver.h"
 #include "transports/tcp/stripe_sender.h"
 
 namespace tideway::tcp {
 
-class StripedConnection final : public Connection,
-                                public Closable,
-                                public std::enable_shared_from_this<StripedConnection> {
+class StripedConnection final : public QueuedConnection {
  public:
   using Socket = asio::ip::tcp::socket;
 
@@ -40,10 +34,6 @@ class StripedConnection final : public Connection,
   // Public for make_shared; use Create.
   StripedConnection(std::shared_ptr<Loop> loop, std::vector<Socket> sockets, ConnectionInfo info);
 
-  void Send(Message message, absl::Time deadline, Done done) override;
-  void Close(absl::Status reason) override;
-  ConnectionInfo info() const override { return info_; }
-
   // Begins to receive. Progress thread.
   void Start(std::shared_ptr<Receiver> receiver);
   void CloseOnLoop(const absl::Status& reason) override;
@@ -51,7 +41,7 @@ class StripedConnection final : public Connection,
  private:
   struct Stream {
     explicit Stream(Socket connected) : socket(std::move(connected)) {}
-    Socket socket;
+    std::optional<Socket> socket;  // none: closed
     bool reading = false;
     bool writing = false;
     bool ended = false;  // by the peer
@@ -60,41 +50,29 @@ class StripedConnection final : public Connection,
     HandlerMemory write_memory;
   };
 
-  void OnWoken();
-  void Flush();  // without having been woken
-  void PushArriving();
-  void StartWrites();
+  void PushOut(SendOp op) override { sender_.Push(std::move(op)); }
+  void WriteOut() override;
+  absl::Time EarliestDeadline() override { return sender_.EarliestDeadline(); }
+  bool InMidMessage() const override { return inbound_.InMidMessage(); }
+
+  std::shared_ptr<StripedConnection> Self() {
+    return std::static_pointer_cast<StripedConnection>(shared_from_this());
+  }
   void StartWrite(size_t index);
   void OnWritten(size_t index, const asio::error_code& error, size_t bytes);
-  void FinishSends();
   void StartReads();
   void StartRead(size_t index);
   void OnRead(size_t index, const asio::error_code& error, size_t bytes);
   void OnEnded(size_t index);
   void CloseIfNothingIsRead();
   void AwaitRest();
-  void ArmDeadline(absl::Time deadline);
-  void OnDeadline(const asio::error_code& error);
-  absl::Status ReasonFor(const asio::error_code& error) const;
 
-  const std::shared_ptr<Loop> loop_;
-  const ConnectionInfo info_;
-  std::atomic<bool> closing_{false};  // Close was called, or it is closed
-  SendQueue queue_;
-  HandlerMemory flush_memory_;  // whoever the queue told to wake the progress thread has it
-
-  // The rest belongs to the progress thread.
-  bool closed_ = false;
+  // Progress thread.
   std::deque<Stream> streams_;
   StripeSender sender_;
   StripeReceiver inbound_;
-  std::shared_ptr<Receiver> receiver_;
-  std::optional<asio::steady_timer> timer_;  // of deadlines
-  absl::Time armed_deadline_ = absl::InfiniteFuture();
   std::optional<asio::steady_timer> rest_timer_;  // once a stream has ended
   uint64_t reads_ = 0;
-  RingQueue<SendOp> arriving_;  // reused
-  RingQueue<SendOp> finished_;  // reused
 };
 
 }  // namespace tideway::tcp

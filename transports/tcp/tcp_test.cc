@@ -304,7 +304,7 @@ TEST_F(TcpSocketTest, AResetInMidMessageFailsItsLanding) {
 
 TEST_F(TcpSocketTest, APeerThatStopsWritingCountsAsGone) {
   const absl::Status reason =
-      ReasonFor(Frame("h", "p"), [](RawClient& client) { client.ShutDownWriting(); });
+      ReasonFor(Frame("h", "p"), [](RawClient& client) { client.EndWriting(); });
   EXPECT_EQ(reason.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(reason.message()), HasSubstr("closed the connection"));
 }
@@ -318,7 +318,7 @@ TEST_F(TcpSocketTest, RandomBytesCloseOnlyTheirOwnConnection) {
     if (seed % 2 == 0) bytes = Frame("h", bytes).substr(0, random() % 64) + bytes;
     RawClient client(listener_->address());
     client.Write(bytes);
-    client.ShutDownWriting();
+    client.EndWriting();
     EXPECT_TRUE(client.AwaitClosed());
   }
 }

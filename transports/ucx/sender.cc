@@ -62,19 +62,13 @@ void Sender::OnOut(void* request, ucs_status_t status, void* slot) {
 
 bool Sender::Finish(SendQueue& queue, const std::atomic<bool>& closing) {
   if (started_ == 0) return false;
-  size_t bytes = 0;
   while (started_ > 0 && SlotOf(next_sequence_ - started_).out &&
          !closing.load(std::memory_order_relaxed)) {
     finished_.push_back(ops_.pop_front());
-    bytes += finished_[finished_.size() - 1].bytes();
     --started_;
   }
   if (finished_.empty()) return false;
-  queue.Release(bytes, finished_.size());
-  while (!finished_.empty()) {
-    SendOp op = finished_.pop_front();
-    std::move(op.done)(absl::OkStatus());
-  }
+  queue.Complete(finished_);
   return true;
 }
 
