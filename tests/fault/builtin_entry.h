@@ -12,20 +12,25 @@
 
 namespace tideway::testing {
 
+// A copy of `listed`, which is one of `registry`'s; it keeps the registry alive.
+inline TransportEntry CopyOf(const std::shared_ptr<TransportRegistry>& registry,
+                             const TransportEntry& listed) {
+  TransportEntry copy;
+  copy.name = listed.name;
+  copy.schemes = listed.schemes;
+  copy.probe = [registry, &listed] { return listed.probe(); };
+  copy.create = [registry, &listed](const TransportContext& context) {
+    return listed.create(context);
+  };
+  return copy;
+}
+
 // Every listed transport, in the order of the list. The copies share what they were made of.
 inline std::vector<TransportEntry> BuiltinEntries() {
   const auto registry = std::make_shared<TransportRegistry>(BuiltinTransports());
   std::vector<TransportEntry> copies;
-  for (const TransportEntry& listed : registry->entries()) {
-    TransportEntry copy;
-    copy.name = listed.name;
-    copy.schemes = listed.schemes;
-    copy.probe = [registry, &listed] { return listed.probe(); };
-    copy.create = [registry, &listed](const TransportContext& context) {
-      return listed.create(context);
-    };
-    copies.push_back(std::move(copy));
-  }
+  for (const TransportEntry& listed : registry->entries())
+    copies.push_back(CopyOf(registry, listed));
   return copies;
 }
 

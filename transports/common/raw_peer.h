@@ -40,8 +40,11 @@ class RawSocket {
   ~RawSocket() { Close(); }
 
   // The other end may be gone already.
-  void Write(const std::string& bytes) const {
-    (void)::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  void Write(const std::string& bytes) const { (void)TryWrite(bytes); }
+  // False if it took less than all of them.
+  bool TryWrite(const std::string& bytes) const {
+    return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(bytes.size());
   }
   // Shorter if the stream ended before.
   std::string Read(size_t bytes) const {
@@ -61,6 +64,17 @@ class RawSocket {
     ssize_t got = 1;
     while (got > 0) got = recv(socket_, bytes, sizeof(bytes), 0);
     return got == 0 || errno == ECONNRESET;
+  }
+  // The same, where the other end may say nothing more.
+  bool AwaitClosedInSilence() const {
+    char byte = 0;
+    const ssize_t got = recv(socket_, &byte, 1, 0);
+    return got == 0 || (got < 0 && errno == ECONNRESET);
+  }
+  void Reset() {
+    const linger abort = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket_, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+    Close();
   }
   void EndWriting() const { shutdown(socket_, SHUT_WR); }
   void Close() {

@@ -10,8 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/conformance/transport_probe.h"
-#include "transports/common/raw_peer.h"
+#include "transports/common/hostile_fixture.h"
 #include "transports/libfabric/frame.h"
 #include "transports/libfabric/greeting.h"
 #include "transports/libfabric/provider.h"
@@ -45,69 +44,19 @@ Greeting ReadGreeting(const RawSocket& socket) {
   return greeting.value_or(Greeting());
 }
 
-// A server with one well-behaved connection, which must outlive what strangers do.
-class OfiHostileTest : public ::testing::TestWithParam<std::string> {
+class OfiHostileTest : public ::testing::TestWithParam<std::string>,
+                       protected testing::HostileFixture {
  protected:
-  void SetUp() override {
-    const Uri uri = *Uri::Parse(absl::StrCat(GetParam(), "://127.0.0.1:0"));
-    auto listening = world_.server().Listen(uri, [this](std::shared_ptr<Connection> connection) {
-      auto peer = std::make_shared<Peer>(world_, world_.server_rule());
-      absl::MutexLock lock(&world_.mutex());
-      peers_.push_back(peer);
-      connections_.push_back(std::move(connection));
-      return peer;
-    });
-    ASSERT_TRUE(listening.ok()) << listening.status();
-    listener_ = *std::move(listening);
-    good_ = std::make_shared<Peer>(world_, world_.client_rule());
-    const Outcome outcome = ConnectTo(listener_->address(), good_);
-    ASSERT_TRUE(outcome.status.ok()) << outcome.status;
-    good_connection_ = outcome.connection;
-    ASSERT_TRUE(world_.Await([&] { return peers_.size() == 1; }));
-  }
+  OfiHostileTest() : HostileFixture(Entry()) {}
+  void SetUp() override { Begin(*Uri::Parse(absl::StrCat(GetParam(), "://127.0.0.1:0"))); }
+  void TearDown() override { ExpectGoodOneLives(std::string(100'000, 'x')); }
 
-  void TearDown() override {
-    good_->Send(*good_connection_, "still here", std::string(100'000, 'x'), world_.Soon());
-    EXPECT_TRUE(world_.Await([&] { return peers_[0]->received_count == 1; }));
-    absl::MutexLock lock(&world_.mutex());
-    connections_.clear();
-  }
-
-  struct Outcome {
-    absl::Status status;
-    std::shared_ptr<Connection> connection;
-  };
-  // `meanwhile` plays the other end.
-  Outcome ConnectTo(const Uri& uri, const std::shared_ptr<Peer>& peer,
-                    absl::Duration patience = testing::kPatience,
-                    const std::function<void()>& meanwhile = nullptr) {
-    auto outcome = std::make_shared<Outcome>();
-    auto done = world_.NewCompletion();
-    world_.client().Connect(
-        uri, world_.Soon(patience), peer,
-        [this, outcome, done](absl::StatusOr<std::shared_ptr<Connection>> connection) {
-          absl::MutexLock lock(&world_.mutex());
-          outcome->status = connection.status();
-          if (connection.ok()) outcome->connection = *std::move(connection);
-          done->fired = 1;
-        });
-    if (meanwhile) meanwhile();
-    EXPECT_TRUE(world_.AwaitFired(done));
-    absl::MutexLock lock(&world_.mutex());
-    return *outcome;
-  }
   absl::Status Attempt(const std::function<void(const RawSocket&)>& play,
                        absl::Duration patience = testing::kPatience) {
     const RawServer server;
-    const Uri uri = *Uri::Parse(absl::StrCat(GetParam(), "://127.0.0.1:", server.port()));
-    return ConnectTo(uri, std::make_shared<Peer>(world_, world_.client_rule()), patience,
-                     [&] {
-                       const RawSocket socket = server.Accept();
-                       play(socket);
-                     })
-        .status;
+    return AttemptAt(server, *Uri::Parse(absl::StrCat(GetParam(), "://127.0.0.1:", server.port())),
+                     play, patience);
   }
-  RawSocket Stranger() const { return RawSocket::ConnectTo(*listener_->address().port); }
   // An acceptable greeting, but for what a test changes.
   Greeting AHello(const std::string& fabric_address) const {
     Greeting hello;
@@ -128,13 +77,6 @@ class OfiHostileTest : public ::testing::TestWithParam<std::string> {
     EXPECT_TRUE(socket.AwaitClosed());
     return answer.kind;
   }
-
-  std::vector<std::shared_ptr<Peer>> peers_;
-  std::vector<std::shared_ptr<Connection>> connections_;
-  World world_{Entry()};
-  std::unique_ptr<Listener> listener_;
-  std::shared_ptr<Peer> good_;
-  std::shared_ptr<Connection> good_connection_;
 };
 
 // Those whose side channel is a TCP socket, which a stranger can reach.

@@ -10,8 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/conformance/transport_probe.h"
-#include "transports/common/raw_peer.h"
+#include "transports/common/hostile_fixture.h"
 #include "transports/ucx/context.h"
 #include "transports/ucx/log_scope.h"
 #include "transports/ucx/process_memory.h"
@@ -101,72 +100,21 @@ void PlayServer(const RawSocket& socket, const Worker& worker, int frames) {
   socket.Write(EncodeFrame(FrameType::kAccepted, ""));
 }
 
-// A server with one well-behaved connection, which must outlive what strangers do.
-class UcxHostileTest : public ::testing::TestWithParam<const char*> {
+class UcxHostileTest : public ::testing::TestWithParam<const char*>,
+                       protected testing::HostileFixture {
  protected:
-  void SetUp() override {
-    const Uri uri = *Uri::Parse(absl::StrCat("ucx://127.0.0.1:0", GetParam()));
-    auto listening = world_.server().Listen(uri, [this](std::shared_ptr<Connection> connection) {
-      auto peer = std::make_shared<Peer>(world_, world_.server_rule());
-      absl::MutexLock lock(&world_.mutex());
-      peers_.push_back(peer);
-      connections_.push_back(std::move(connection));
-      return peer;
-    });
-    ASSERT_TRUE(listening.ok()) << listening.status();
-    listener_ = *std::move(listening);
-    good_ = std::make_shared<Peer>(world_, world_.client_rule());
-    const Outcome outcome = ConnectTo(listener_->address(), good_);
-    ASSERT_TRUE(outcome.status.ok()) << outcome.status;
-    good_connection_ = outcome.connection;
-    ASSERT_TRUE(world_.Await([&] { return peers_.size() == 1; }));
-  }
+  UcxHostileTest() : HostileFixture(Entry()) {}
+  void SetUp() override { Begin(*Uri::Parse(absl::StrCat("ucx://127.0.0.1:0", GetParam()))); }
+  void TearDown() override { ExpectGoodOneLives("x"); }
 
-  void TearDown() override {
-    good_->Send(*good_connection_, "still here", "x", world_.Soon());
-    EXPECT_TRUE(world_.Await([&] { return peers_[0]->received_count == 1; }));
-    absl::MutexLock lock(&world_.mutex());
-    connections_.clear();
-  }
-
-  struct Outcome {
-    absl::Status status;
-    std::shared_ptr<Connection> connection;
-  };
-  // `meanwhile` plays the other end.
-  Outcome ConnectTo(const Uri& uri, const std::shared_ptr<Peer>& peer,
-                    absl::Duration patience = testing::kPatience,
-                    const std::function<void()>& meanwhile = nullptr) {
-    auto outcome = std::make_shared<Outcome>();
-    auto done = world_.NewCompletion();
-    world_.client().Connect(
-        uri, world_.Soon(patience), peer,
-        [this, outcome, done](absl::StatusOr<std::shared_ptr<Connection>> connection) {
-          absl::MutexLock lock(&world_.mutex());
-          outcome->status = connection.status();
-          if (connection.ok()) outcome->connection = *std::move(connection);
-          done->fired = 1;
-        });
-    if (meanwhile) meanwhile();
-    EXPECT_TRUE(world_.AwaitFired(done));
-    absl::MutexLock lock(&world_.mutex());
-    return *outcome;
-  }
   // What an attempt to connect to a server that behaves like `play` ends with.
   absl::Status Attempt(const std::function<void(const RawSocket&)>& play) {
     const RawServer server;
-    return ConnectTo(UriOf(server), std::make_shared<Peer>(world_, world_.client_rule()),
-                     testing::kPatience,
-                     [&] {
-                       const RawSocket socket = server.Accept();
-                       play(socket);
-                     })
-        .status;
+    return AttemptAt(server, UriOf(server), play);
   }
   Uri UriOf(const RawServer& server) const {
     return *Uri::Parse(absl::StrCat("ucx://127.0.0.1:", server.port(), GetParam()));
   }
-  RawSocket Stranger() const { return RawSocket::ConnectTo(*listener_->address().port); }
   // The server must end the connection with one who says this and then falls silent.
   void ExpectRefused(const std::string& bytes) const {
     const RawSocket socket = Stranger();
@@ -174,13 +122,6 @@ class UcxHostileTest : public ::testing::TestWithParam<const char*> {
     socket.EndWriting();
     EXPECT_TRUE(socket.AwaitClosed());
   }
-
-  std::vector<std::shared_ptr<Peer>> peers_;
-  std::vector<std::shared_ptr<Connection>> connections_;
-  World world_{Entry()};
-  std::unique_ptr<Listener> listener_;
-  std::shared_ptr<Peer> good_;
-  std::shared_ptr<Connection> good_connection_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Lanes, UcxHostileTest, ::testing::Values("", "?tls=tcp"),
