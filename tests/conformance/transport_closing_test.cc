@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "tests/conformance/transport_fixture.h"
 
 namespace tideway::testing {
@@ -33,20 +32,19 @@ TEST_P(Transports, EveryCompletionFiresOnceAndNeverInsideTheCallWhileManyThreads
   EXPECT_TRUE(AwaitReceived(*pair.server, 4 * kEach));
 }  // World checks the rest
 
-// A receiver that takes nothing before `let_go`, so that what is sent until then is pending. In virtual time nothing moves
-// before the test lets it.
-std::function<void(Peer&, Peer&)> HeldUntil(absl::Notification& let_go, bool real_time) {
-  return [&let_go, real_time](Peer&, Peer& server) {
-    server.on_message = [&let_go, real_time](const std::string&, size_t) {
-      if (real_time) let_go.WaitForNotification();
+// A receiver that takes nothing before the gate opens, so that what is sent until then is pending.
+std::function<void(Peer&, Peer&)> HeldBy(Gate& gate) {
+  return [&gate](Peer&, Peer& server) {
+    server.on_message = [&gate, first = true](const std::string&, size_t) mutable {
+      if (std::exchange(first, false)) gate.Wait();
       return absl::OkStatus();
     };
   };
 }
 
 TEST_P(Transports, CloseFailsAllPendingWithItsReasonAndThePeerSeesItClosed) {
-  absl::Notification closed;
-  Pair pair = Connected(HeldUntil(closed, info_.real_time));
+  Gate gate(*world_);
+  Pair pair = Connected(HeldBy(gate));
   std::vector<std::shared_ptr<Completion>> sent;
   for (int i = 0; i < 8; ++i) {
     sent.push_back(
@@ -54,7 +52,7 @@ TEST_P(Transports, CloseFailsAllPendingWithItsReasonAndThePeerSeesItClosed) {
   }
   Calling([&] { pair.to_server->Close(absl::CancelledError("enough")); });
   Calling([&] { pair.to_server->Close(absl::InternalError("a second close does nothing")); });
-  closed.Notify();
+  gate.Open();
   const absl::Status reason = AwaitClosed(*pair.client);
   EXPECT_EQ(reason, absl::CancelledError("enough"));
   for (const auto& completion : sent) {
@@ -182,8 +180,8 @@ TEST_P(Transports, CloseMayBeCalledFromEveryCallback) {
 }
 
 TEST_P(Transports, ASendFromADoneOfAClosingConnectionIsFailedBeforeOnClosed) {
-  absl::Notification closed;
-  Pair pair = Connected(HeldUntil(closed, info_.real_time));
+  Gate gate(*world_);
+  Pair pair = Connected(HeldBy(gate));
   auto again = std::make_shared<std::function<void(const absl::Status&)>>();
   std::atomic<int> rounds = 0;
   *again = [&](const absl::Status& status) {
@@ -194,7 +192,7 @@ TEST_P(Transports, ASendFromADoneOfAClosingConnectionIsFailedBeforeOnClosed) {
     pair.client->Send(*pair.to_server, "x", std::string(8 << 20, 'x'), world_->Soon(), *again);
   }
   Calling([&] { pair.to_server->Close(absl::CancelledError("enough")); });
-  closed.Notify();
+  gate.Open();
   ExpectCloses(*pair.client);  // Peer checks that no send was waiting then
   world_->ExpectAllFired();
   EXPECT_GE(rounds, 4);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tests/conformance/transport_fixture.h"
+#include "tests/fault/builtin_entry.h"
 #include "tideway/builtin_transports.h"
 #include "tideway/fault_transport.h"
 #include "tideway/uri.h"
@@ -28,16 +29,7 @@ std::string TestName(std::string provider) {
 
 std::function<TransportEntry()> EntryOf(const std::shared_ptr<TransportRegistry>& registry,
                                         const TransportEntry& listed) {
-  return [registry, &listed] {
-    TransportEntry copy;
-    copy.name = listed.name;
-    copy.schemes = listed.schemes;
-    copy.probe = [registry, &listed] { return listed.probe(); };
-    copy.create = [registry, &listed](const TransportContext& context) {
-      return listed.create(context);
-    };
-    return copy;
-  };
+  return [registry, &listed] { return CopyOf(registry, listed); };
 }
 
 // The same transport, said to know no real time, so that the World gives it a simulated executor.

@@ -66,10 +66,10 @@ TEST_P(Transports, TheSendQueueIsBoundedInMessagesToo) {
   gate.AwaitEntered();
   const std::string large(32 << 20, 'x');  // fills what the kernel buffers
   pair.client->Send(*pair.to_server, "large", large, absl::InfiniteFuture());
-  // The same where small messages may overtake large ones.
-  constexpr size_t kFillers = 160;
+  // The same where small messages overtake large ones.
+  const size_t fillers = provider_.params.contains("streams") ? 160 : 0;
   const std::string filler(size_t{200} << 10, 'x');
-  for (size_t i = 0; i < kFillers; ++i) {
+  for (size_t i = 0; i < fillers; ++i) {
     pair.client->Send(*pair.to_server, "filler", filler, absl::InfiniteFuture());
   }
   std::atomic<size_t> refused = 0;
@@ -79,10 +79,10 @@ TEST_P(Transports, TheSendQueueIsBoundedInMessagesToo) {
         [&](const absl::Status& status) { refused += absl::IsResourceExhausted(status); });
   }
   gate.Open();
-  const size_t expected = kSendQueueMessagesMax + 12 + kFillers;
+  const size_t expected = kSendQueueMessagesMax + 12 + fillers;
   ASSERT_TRUE(world_->Await([&] { return pair.server->received_count + refused >= expected; }));
   EXPECT_GE(refused, 9u);
-  EXPECT_LE(refused, 12u + kFillers);
+  EXPECT_LE(refused, 12u + fillers);
   world_->ExpectAllFired();
 }
 
