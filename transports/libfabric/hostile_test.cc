@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "transports/common/hostile_fixture.h"
+#include "tests/conformance/hostile_fixture.h"
 #include "transports/libfabric/frame.h"
 #include "transports/libfabric/greeting.h"
 #include "transports/libfabric/provider.h"

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "transports/common/hostile_fixture.h"
+#include "tests/conformance/hostile_fixture.h"
 #include "transports/ucx/context.h"
 #include "transports/ucx/log_scope.h"
 #include "transports/ucx/process_memory.h"

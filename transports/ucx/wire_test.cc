@@ -10,7 +10,7 @@
 #include "absl/strings/escaping.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "transports/common/wire_test_util.h"
+#include "tests/conformance/wire_test_util.h"
 
 namespace tideway::ucx {
 namespace {

@@ -3,8 +3,8 @@
 //
 // Begin in SetUp, ExpectGoodOneLives in TearDown.
 
-#ifndef TIDEWAY_TRANSPORTS_COMMON_HOSTILE_FIXTURE_H_
-#define TIDEWAY_TRANSPORTS_COMMON_HOSTILE_FIXTURE_H_
+#ifndef TIDEWAY_TESTS_CONFORMANCE_HOSTILE_FIXTURE_H_
+#define TIDEWAY_TESTS_CONFORMANCE_HOSTILE_FIXTURE_H_
 
 #include <functional>
 #include <memory>
@@ -97,4 +97,4 @@ class HostileFixture {
 
 }  // namespace tideway::testing
 
-#endif  // TIDEWAY_TRANSPORTS_COMMON_HOSTILE_FIXTURE_H_
+#endif  // TIDEWAY_TESTS_CONFORMANCE_HOSTILE_FIXTURE_H_

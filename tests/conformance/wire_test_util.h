@@ -1,7 +1,7 @@
 // For tests of a transport's bytes: random texts, and the seed that a failure is repeated with.
 
-#ifndef TIDEWAY_TRANSPORTS_COMMON_WIRE_TEST_UTIL_H_
-#define TIDEWAY_TRANSPORTS_COMMON_WIRE_TEST_UTIL_H_
+#ifndef TIDEWAY_TESTS_CONFORMANCE_WIRE_TEST_UTIL_H_
+#define TIDEWAY_TESTS_CONFORMANCE_WIRE_TEST_UTIL_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -31,4 +31,4 @@ inline uint64_t Seed(uint64_t otherwise) {
 
 }  // namespace tideway::testing
 
-#endif  // TIDEWAY_TRANSPORTS_COMMON_WIRE_TEST_UTIL_H_
+#endif  // TIDEWAY_TESTS_CONFORMANCE_WIRE_TEST_UTIL_H_
