@@ -24,6 +24,9 @@ LIMIT_S = 240  # only a hang takes this long
 
 SMALL = ["--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--batch", "4",
          "--inner-steps", "20", "--eval-seconds", "1000", "--sample-bytes", "20", "--plain"]
+# After a few rounds the outer momentum of asynchronous workers may still overshoot: once in about 60 runs of 60 steps
+# on a busy machine the loss ended above its start. After these, 42 runs of 42 ended between 3.16 and 3.34, from 5.52.
+ENOUGH = "400"
 
 
 def write_text(path):
@@ -139,9 +142,9 @@ class TrainerTest(unittest.TestCase):
         return final
 
     def test_two_workers_and_two_servers_learn_and_leave_a_report(self):
-        run = self.train("--steps", "200", "--servers", "2", "--fragment-bytes", "16384")
+        run = self.train("--steps", ENOUGH, "--servers", "2", "--fragment-bytes", "16384")
         final = self.assert_ends_well(run)
-        self.assertEqual(final["steps"], 400)
+        self.assertEqual(final["steps"], 2 * int(ENOUGH))
         self.assertGreater(final["bytes_up_fp32"] / final["bytes_up"], 3.8)
         with open(os.path.join(run.out, "report.html")) as file:
             report = file.read()
@@ -158,12 +161,12 @@ class TrainerTest(unittest.TestCase):
         self.assertEqual(final["staleness_max"], 0)
 
     def test_the_slow_link_preset_sends_at_least_fifty_times_fewer_bytes_up(self):
-        run = self.train("--steps", "100", "--preset", "slow-link")
+        run = self.train("--steps", ENOUGH, "--preset", "slow-link")
         final = self.assert_ends_well(run)
         self.assertGreater(final["bytes_up_fp32"] / final["bytes_up"], 50)
 
     def test_overlap_learns_too(self):
-        self.assert_ends_well(self.train("--steps", "200", "--overlap", "5"))
+        self.assert_ends_well(self.train("--steps", ENOUGH, "--overlap", "5"))
 
     def test_a_worker_that_is_killed_and_restarted_joins_in_and_the_run_ends_well(self):
         run = self.train("--steps", "1500", "--restart-workers")

@@ -16,7 +16,7 @@ import tempfile
 import unittest
 
 import trainer_test
-from trainer_test import SMALL, Run, write_text
+from trainer_test import ENOUGH, SMALL, Run, write_text
 
 PROVIDERS = ("tcp", "ucx/tcp", "ucx/sm", "ofi+tcp", "ofi+net", "ofi+shm")
 MUST_RUN = ()
@@ -100,7 +100,7 @@ class TransportsTest(Trains):
     def test_asynchronous_training_with_its_defaults_runs_over_every_transport(self):
 
         def run_over(name):
-            final = self.train(name, "--workers", "2", "--steps", "60").final()
+            final = self.train(name, "--workers", "2", "--steps", ENOUGH).final()
             self.assertLess(final["held_out_loss"], final["held_out_loss_before"])
 
         self.each(run_over)
