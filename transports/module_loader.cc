@@ -69,7 +69,8 @@ absl::Status CheckWhole(const std::string& path) {
 }
 
 absl::Status LoadError(const ModuleSpec& spec, const std::string& path) {
-  const char* text = dlerror();
+  // glibc keeps it by thread.
+  const char* text = dlerror();  // NOLINT(concurrency-mt-unsafe)
   const std::string why = text != nullptr ? text : "no reason given";
   const bool library_missing = absl::StrContains(why, "cannot open shared object file");
   return absl::UnavailableError(absl::StrCat(
