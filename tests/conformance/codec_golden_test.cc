@@ -52,6 +52,13 @@ const std::vector<Golden>& Examples() {
        "0000000008000000020000000903"
        "000080c00000fe42",
        {0, -4.0f, 0, 0, 0, 0, 127.0f, 0}},
+      {"sparse_lossless", {}, "0004000000000000", {}},
+      {"sparse_lossless", {1.0f, -2.5f}, "00040000020000000000803f000020c0", {1.0f, -2.5f}},
+      {"sparse_lossless",
+       {0, 0, 0, 1.0f, 0, 0, 0, 0},
+       "010400000800000001000000"
+       "021f03ffffff7e",
+       {0, 0, 0, 1.0f, 0, 0, 0, 0}},
   };
   return *examples;
 }
@@ -100,6 +107,7 @@ TEST(CodecFormats, LongerVectorsKeepTheirSums) {
       {"topk", 0xec84c84f610591fe},
       {"topk:density=0.1,values=bf16", 0x66c8754f0934802d},
       {"topk:density=0.6,values=fp32", 0xd3d78e727ba1fff8},
+      {"sparse_lossless", 0x99114a10fe8c708e},
   };
   for (const auto& [spec, sum] : sums) {
     const auto codec = Make(spec);

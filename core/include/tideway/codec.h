@@ -27,6 +27,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "tideway/spec.h"
+#include "tideway/version_difference.h"
 
 namespace tideway {
 
@@ -71,6 +72,9 @@ class Codec {
   // the accumulator's content is then unspecified.
   virtual absl::Status DecodeAdd(absl::Span<const std::byte> in, float scale,
                                  absl::Span<float> accumulator) const = 0;
+
+  // For versions of parameters that must arrive bit for bit; null if the codec cannot. Lives as long as the codec.
+  virtual const VersionDifference* version_difference() const { return nullptr; }
 };
 
 // One line of the list of codecs.
