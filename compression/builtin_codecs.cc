@@ -29,11 +29,10 @@ namespace {
 [[maybe_unused]] CodecEntry MissingEntry(const char* name, uint8_t wire_id, bool is_wrapper,
                                          const char* reason) {
   CodecEntry entry = {name, wire_id};
-  const absl::Status status = absl::UnavailableError(reason);
   if (is_wrapper) {
-    entry.wrap = [status](const Spec&, const Wrapped&) { return status; };
+    entry.wrap = [reason](const Spec&, const Wrapped&) { return absl::UnavailableError(reason); };
   } else {
-    entry.create = [status](const Spec&) { return status; };
+    entry.create = [reason](const Spec&) { return absl::UnavailableError(reason); };
   }
   return entry;
 }

@@ -5,4 +5,7 @@ tideway_test(codec_conformance_test
 if(TARGET codec_conformance_test)
   # The tests repeat the codecs' arithmetic, so they are compiled with the same rule.
   target_compile_options(codec_conformance_test PRIVATE -ffp-contract=off)
+  target_compile_definitions(codec_conformance_test PRIVATE
+    TIDEWAY_EXAMPLE_CODEC="$<TARGET_FILE:tideway_example_codec>")
+  add_dependencies(codec_conformance_test tideway_example_codec)
 endif()

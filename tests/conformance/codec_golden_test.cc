@@ -60,6 +60,9 @@ const std::vector<Golden>& AllExamples() {
        "021f03ffffff7e",
        {0, 0, 0, 1.0f, 0, 0, 0, 0}},
       {"identity+zstd", {1.0f, -2.5f}, "01000000080000000000803f000020c0", {1.0f, -2.5f}},
+      {"truncate", {}, "02", {}},
+      {"truncate", {1.0f, -2.5f, 1.00390625f}, "02803f20c0803f", {1.0f, -2.5f, 1.0f}},
+      {"truncate:keep=3", {1.0f, -2.5f}, "0300803f0020c0", {1.0f, -2.5f}},
   };
   return *examples;
 }
@@ -68,7 +71,7 @@ const std::vector<Golden>& AllExamples() {
 std::vector<Golden> Examples() {
   std::vector<Golden> examples = AllExamples();
   std::erase_if(examples, [](const Golden& example) {
-    return absl::IsUnavailable(BuiltinCodecs().Create(example.spec).status());
+    return absl::IsUnavailable(TestCodecs().Create(example.spec).status());
   });
   return examples;
 }
