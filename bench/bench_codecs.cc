@@ -75,17 +75,19 @@ void Encode(benchmark::State& state, const Codec& codec, bool feedback) {
   std::fill(vectors.other.begin(), vectors.other.end(), 0.0f);
   std::vector<std::byte> out(codec.Bound(kFragment));
   size_t fragment = 0;
+  size_t written = out.size();
   for (auto _ : state) {
     const auto bytes = codec.Encode(vectors.Delta(fragment),
                                     feedback ? vectors.Other(fragment) : absl::Span<float>(), {},
                                     absl::MakeSpan(out));
     if (!bytes.ok()) return state.SkipWithError(bytes.status().ToString().c_str());
+    written = *bytes;
     benchmark::ClobberMemory();
     fragment = (fragment + 1) % kFragments;
   }
   CountBytes(state);
   state.counters["ratio"] =
-      static_cast<double>(kFragment * sizeof(float)) / static_cast<double>(out.size());
+      static_cast<double>(kFragment * sizeof(float)) / static_cast<double>(written);
 }
 
 void DecodeAdd(benchmark::State& state, const Codec& codec) {
@@ -125,14 +127,82 @@ void Register(const CodecRegistry& registry, const std::string& spec) {
                                [codec](benchmark::State& state) { DecodeAdd(state, *codec); });
 }
 
+// Two versions of bf16 weights, of which so many percent changed by a little.
+struct TwoVersions {
+  std::vector<uint16_t> from = std::vector<uint16_t>(2 * kFragment * kFragments);
+  std::vector<uint16_t> to;
+
+  explicit TwoVersions(double percent) {
+    std::mt19937_64 random(2);
+    for (size_t i = 0; i < from.size(); ++i) from[i] = static_cast<uint16_t>(0x3c00 + i % 0x200);
+    to = from;
+    const auto limit = static_cast<uint64_t>(percent / 100 * 0x1p32);
+    for (uint16_t& word : to) {
+      const uint64_t draw = random();
+      if (draw >> 32 < limit) word = static_cast<uint16_t>(word + 1 + draw % 4);
+    }
+  }
+  absl::Span<std::byte> Bytes(std::vector<uint16_t>& words, size_t fragment) const {
+    return absl::MakeSpan(reinterpret_cast<std::byte*>(words.data() + fragment * 2 * kFragment),
+                          kFragment * sizeof(float));
+  }
+};
+
+// bytes_per_second counts the bytes of one version.
+void Difference(benchmark::State& state, const VersionDifference& difference, double percent,
+                bool encode) {
+  TwoVersions versions(percent);
+  std::vector<std::vector<std::byte>> encoded(kFragments);
+  size_t fragment = 0;
+  const auto make = [&] {
+    std::vector<std::byte>& out = encoded[fragment];
+    out.resize(difference.Bound(kFragment * sizeof(float)));
+    return difference.Encode(versions.Bytes(versions.from, fragment),
+                             versions.Bytes(versions.to, fragment), 2, absl::MakeSpan(out));
+  };
+  size_t bytes = 0;
+  for (; fragment < kFragments; ++fragment) {
+    bytes = *make();
+    encoded[fragment].resize(bytes);
+  }
+  fragment = 0;
+  for (auto _ : state) {
+    const absl::Status status =
+        encode ? make().status()
+               : difference.Apply(encoded[fragment], 2, versions.Bytes(versions.from, fragment));
+    if (!status.ok()) return state.SkipWithError(status.ToString().c_str());
+    benchmark::ClobberMemory();
+    fragment = (fragment + 1) % kFragments;
+  }
+  CountBytes(state);
+  state.counters["ratio"] =
+      static_cast<double>(kFragment * sizeof(float)) / static_cast<double>(bytes);
+}
+
+void RegisterDifference(const CodecRegistry& registry, double percent) {
+  const std::shared_ptr<const Codec> codec = *registry.Create("sparse_lossless");
+  const std::string name = std::to_string(percent).substr(0, 5) + "%";
+  for (const bool encode : {true, false}) {
+    benchmark::RegisterBenchmark(
+        ((encode ? "EncodeDifference/bf16/" : "ApplyDifference/bf16/") + name).c_str(),
+        [=](benchmark::State& state) {
+          Difference(state, *codec->version_difference(), percent, encode);
+        });
+  }
+}
+
 void RegisterAll() {
   benchmark::RegisterBenchmark("Memcpy", Memcpy);
   const CodecRegistry registry = BuiltinCodecs();
-  for (const CodecEntry& entry : registry.entries()) Register(registry, entry.name);
+  for (const CodecEntry& entry : registry.entries()) {
+    if (entry.create != nullptr) Register(registry, entry.name);
+  }
   for (const char* spec : {"int8:block=1024", "topk:density=0.01,values=int8",
-                           "topk:density=0.1,values=bf16", "topk:density=0.001,values=fp32"}) {
+                           "topk:density=0.1,values=bf16", "topk:density=0.001,values=fp32",
+                           "int8:block=256+zstd:level=3", "topk:density=0.01,values=int8+zstd"}) {
     Register(registry, spec);
   }
+  for (const double percent : {0.1, 2.0, 100.0}) RegisterDifference(registry, percent);
 }
 
 }  // namespace

@@ -1,10 +1,8 @@
 #include "transports/module_loader.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -15,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
+#include "core/runtime/shared_library.h"
 #include "transports/common/signal_handlers.h"
 #include "transports/module_abi.h"
 
@@ -43,31 +42,6 @@ absl::StatusOr<std::string> FindFile(const ModuleSpec& spec) {
                    "; install Tideway's modules, or give their folder as module_dirs"));
 }
 
-// The dynamic linker dies of a shared library that was cut off (a copy on a full disk): it maps what the program headers
-// promise. The section table is a file's last part.
-absl::Status CheckWhole(const std::string& path) {
-  std::error_code error;
-  const uintmax_t size = std::filesystem::file_size(path, error);
-  Elf64_Ehdr header = {};
-  std::ifstream file(path, std::ios::binary);
-  if (error || !file) {
-    return absl::UnavailableError(absl::StrCat(path, " can't be read; make it readable"));
-  }
-  file.read(reinterpret_cast<char*>(&header), sizeof header);
-  if (file.gcount() != sizeof header ||
-      absl::string_view(reinterpret_cast<char*>(header.e_ident), SELFMAG) != ELFMAG) {
-    return absl::UnavailableError(
-        absl::StrCat(path, " is no shared library; install Tideway's modules again"));
-  }
-  const uintmax_t tail = uintmax_t{header.e_shnum} * header.e_shentsize;
-  if (header.e_ident[EI_CLASS] == ELFCLASS64 &&
-      (header.e_shoff > size || tail > size - header.e_shoff)) {
-    return absl::UnavailableError(
-        absl::StrCat(path, " is cut off; install Tideway's modules again"));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status LoadError(const ModuleSpec& spec, const std::string& path) {
   // glibc keeps it by thread.
   const char* text = dlerror();  // NOLINT(concurrency-mt-unsafe)
@@ -82,7 +56,10 @@ absl::Status LoadError(const ModuleSpec& spec, const std::string& path) {
 absl::StatusOr<TransportEntry> Load(const ModuleSpec& spec) {
   absl::StatusOr<std::string> path = FindFile(spec);
   if (!path.ok()) return path.status();
-  if (absl::Status whole = CheckWhole(*path); !whole.ok()) return whole;
+  if (absl::Status whole = CheckSharedLibrary(*path, "install Tideway's modules again");
+      !whole.ok()) {
+    return whole;
+  }
   const SignalHandlersKept kept;  // libraries install some as they are loaded
   void* handle = dlopen(path->c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) return LoadError(spec, *path);

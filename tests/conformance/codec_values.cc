@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "gtest/gtest.h"
+#include "tideway/load_codec_module.h"
 
 namespace tideway::codec_test {
 namespace {
@@ -69,11 +70,24 @@ float Value(Kind kind, size_t i, std::mt19937_64& random) {
 std::vector<std::string> AllSpecs() {
   std::vector<std::string> specs = {
 #define TIDEWAY_CODEC(name, wire_id) #name,
+#define TIDEWAY_CODEC_WRAPPER(name, wire_id) \
+  "identity+" #name, "int8:block=16+" #name, "topk:density=0.25+" #name, "sparse_lossless+" #name,
+#define TIDEWAY_CODEC_MISSING(name, wire_id, is_wrapper, reason)
 #include "tideway/codecs.def"
 #undef TIDEWAY_CODEC
+#undef TIDEWAY_CODEC_WRAPPER
+#undef TIDEWAY_CODEC_MISSING
   };
   specs.insert(specs.end(), SpecsWithParameters().begin(), SpecsWithParameters().end());
+  specs.insert(specs.end(), {"truncate", "truncate:keep=3"});
   return specs;
+}
+
+CodecRegistry TestCodecs() {
+  CodecRegistry registry = BuiltinCodecs();
+  const absl::Status loaded = LoadCodecModule(TIDEWAY_EXAMPLE_CODEC, registry);
+  EXPECT_TRUE(loaded.ok()) << loaded;
+  return registry;
 }
 
 std::string TestName(const testing::TestParamInfo<std::string>& param) {
@@ -85,13 +99,13 @@ std::string TestName(const testing::TestParamInfo<std::string>& param) {
 }
 
 std::unique_ptr<Codec> Make(const std::string& spec) {
-  auto codec = BuiltinCodecs().Create(spec);
+  auto codec = TestCodecs().Create(spec);
   EXPECT_TRUE(codec.ok()) << spec << ": " << codec.status();
   return codec.ok() ? *std::move(codec) : nullptr;
 }
 
 std::unique_ptr<Codec> MakeDecoder(uint8_t wire_id) {
-  auto codec = BuiltinCodecs().CreateForWireId(wire_id);
+  auto codec = TestCodecs().CreateForWireId(wire_id);
   EXPECT_TRUE(codec.ok()) << codec.status();
   return codec.ok() ? *std::move(codec) : nullptr;
 }

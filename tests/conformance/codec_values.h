@@ -17,7 +17,10 @@
 
 namespace tideway::codec_test {
 
-// Each codec of codecs.def by its bare name, then with parameters.
+// The codecs of THE LIST, and that of the example module: what is loaded must keep the same promises.
+CodecRegistry TestCodecs();
+
+// Each codec of codecs.def by its bare name, a wrapper around several; then with parameters; then the module's.
 std::vector<std::string> AllSpecs();
 
 // The spec as a part of a test's name.
