@@ -1,39 +1,11 @@
 #include "compression/topk/index_code.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 
-#include "compression/common/float_bits.h"
+#include "compression/topk/bit_pack.h"
 
 namespace tideway::compression {
-namespace {
-
-// The up to 8 bytes from `at` on, of `bytes` in all; zeros beyond.
-uint64_t LoadWord(const std::byte* from, size_t bytes, size_t at) {
-  uint64_t word = 0;
-  std::memcpy(&word, from + at, std::min<size_t>(8, bytes - at));
-  return ToLittleEndian(word);
-}
-
-uint64_t ReadBits(const std::byte* from, size_t bytes, uint64_t bit, int count) {
-  if (count == 0) return 0;
-  const uint64_t word = LoadWord(from, bytes, static_cast<size_t>(bit >> 3)) >> (bit & 7);
-  return word & ((uint64_t{1} << count) - 1);
-}
-
-void SetBits(std::byte* to, uint64_t bit, int count, uint64_t value) {
-  for (value <<= bit & 7, count += static_cast<int>(bit & 7); count > 0; count -= 8, value >>= 8) {
-    to[bit >> 3] |= static_cast<std::byte>(value & 0xff);
-    bit += 8;
-  }
-}
-
-bool UnusedBitsAreZero(const std::byte* from, size_t bytes, uint64_t used_bits) {
-  return (used_bits & 7) == 0 || std::to_integer<unsigned>(from[bytes - 1]) >> (used_bits & 7) == 0;
-}
-
-}  // namespace
 
 IndexLayout LayoutFor(size_t elements, size_t k) {
   if (k == 0) return {elements, 0, 0, 0, 0};
@@ -41,20 +13,21 @@ IndexLayout LayoutFor(size_t elements, size_t k) {
   const int low_bits = gap == 0 ? 0 : static_cast<int>(std::bit_width(gap)) - 1;
   const uint64_t high = uint64_t{k} + ((elements - k) >> low_bits);
   const uint64_t low = uint64_t{k} * static_cast<uint64_t>(low_bits);
-  return {elements, k, low_bits, static_cast<size_t>((high + 7) / 8),
-          static_cast<size_t>((low + 7) / 8)};
+  return {elements, k, low_bits, BytesOfBits(high), BytesOfBits(low)};
 }
 
 void EncodeIndices(const IndexLayout& layout, const uint32_t* indices, std::byte* out) {
   if (layout.k == 0) return;
-  std::memset(out, 0, layout.bytes());
-  const auto low_bits = static_cast<uint64_t>(layout.low_bits);
-  const uint64_t low_mask = (uint64_t{1} << low_bits) - 1;
+  std::memset(out, 0, layout.high_bytes);
+  const uint64_t low_mask = (uint64_t{1} << layout.low_bits) - 1;
+  BitWriter low(out + layout.high_bytes);
   for (uint64_t rank = 0; rank < layout.k; ++rank) {
     const uint64_t x = indices[rank] - rank;
-    SetBits(out, (x >> low_bits) + rank, 1, 1);
-    SetBits(out + layout.high_bytes, rank * low_bits, layout.low_bits, x & low_mask);
+    const uint64_t high_bit = (x >> layout.low_bits) + rank;
+    out[high_bit >> 3] |= static_cast<std::byte>(1u << (high_bit & 7));
+    low.Put(x & low_mask, layout.low_bits);
   }
+  low.Finish();
 }
 
 IndexReader::IndexReader(const IndexLayout& layout, const std::byte* in)
