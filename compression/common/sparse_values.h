@@ -23,7 +23,7 @@ struct ValueFormat {
 };
 
 // Decoding starts at multiples of this many values, so that none starts within a byte.
-inline constexpr size_t kValueBatch = 256;
+inline constexpr size_t kValueBatch = 64;
 
 size_t ValueBytes(const ValueFormat& format, size_t k);
 

@@ -1,8 +1,6 @@
 // topk: the elements of largest magnitude and nothing else. See spec.md.
 
-#include <algorithm>
 #include <bit>
-#include <cmath>
 #include <memory>
 #include <string>
 #include <variant>
@@ -10,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "compression/common/checks.h"
+#include "compression/common/density.h"
 #include "compression/common/float_bits.h"
 #include "compression/common/value_spec.h"
 #include "compression/topk/header.h"
@@ -20,23 +19,16 @@ namespace tideway::codec_topk {
 namespace {
 
 using compression::ChunkLayout;
+using compression::CountFor;
 using compression::IndexLayout;
 using compression::SparseHeader;
 using compression::ValueFormat;
-
-constexpr double kDensityMin = 1e-7;
 
 struct Options {
   double density;
   int chunk_log2;  // 0: no chunks
   ValueFormat format;
 };
-
-size_t CountFor(double density, size_t elements) {
-  if (elements == 0) return 0;
-  const auto rounded = static_cast<size_t>(std::llround(density * static_cast<double>(elements)));
-  return std::clamp<size_t>(rounded, 1, elements);
-}
 
 SparseHeader HeaderFor(const Options& options, size_t elements) {
   if (options.chunk_log2 == 0) {
@@ -161,7 +153,7 @@ absl::StatusOr<int> ReadChunkLog2(SpecReader& reader) {
 // Called by compression/builtin_codecs.cc, which declares it for every line of THE LIST.
 absl::StatusOr<std::unique_ptr<Codec>> Create(const Spec& spec, uint8_t wire_id) {
   SpecReader reader(spec);
-  const double density = reader.Number("density", 0.01, kDensityMin, 1.0);
+  const double density = compression::ReadDensity(reader);
   const absl::StatusOr<ValueFormat> format = compression::ReadValueFormat(reader, "topk");
   const absl::StatusOr<int> chunk_log2 = ReadChunkLog2(reader);
   if (absl::Status status = reader.Finish(); !status.ok()) return status;

@@ -33,25 +33,45 @@ void EncodeIndices(const IndexLayout& layout, const uint32_t* indices, std::byte
 IndexReader::IndexReader(const IndexLayout& layout, const std::byte* in)
     : layout_(layout), high_(in), low_(in + layout.high_bytes) {}
 
-bool IndexReader::Next(size_t count, uint32_t* indices) {
-  const auto low_bits = static_cast<uint64_t>(layout_.low_bits);
+bool IndexReader::ReadUpper(size_t count, uint32_t* uppers) {
+  // Copies: the bytes that are read might be members as far as the compiler knows.
+  uint64_t word = word_;
+  uint64_t bit_base = 8 * static_cast<uint64_t>(next_byte_) - 64 - rank_;
   for (size_t i = 0; i < count; ++i) {
-    while (word_ == 0) {
+    while (word == 0) {
       if (next_byte_ >= layout_.high_bytes) return false;
-      word_ = LoadWord(high_, layout_.high_bytes, next_byte_);
+      word = LoadWord(high_, layout_.high_bytes, next_byte_);
       next_byte_ += 8;
+      bit_base = 8 * static_cast<uint64_t>(next_byte_) - 64 - rank_;
     }
-    const uint64_t bit = 8 * (next_byte_ - 8) + static_cast<uint64_t>(std::countr_zero(word_));
-    word_ &= word_ - 1;
-    // The bits below `bit` hold rank_ ones, so this does not wrap.
-    const uint64_t x = (bit - rank_) << low_bits |
-                       ReadBits(low_, layout_.low_bytes, rank_ * low_bits, layout_.low_bits);
-    if (x > layout_.elements - layout_.k || x < last_shifted_) return false;
-    last_shifted_ = x;
-    indices[i] = static_cast<uint32_t>(x + rank_);
-    ++rank_;
+    // The bits below this one hold rank_ + i ones, so this does not wrap.
+    uppers[i] = static_cast<uint32_t>(bit_base + static_cast<uint64_t>(std::countr_zero(word)) - i);
+    word &= word - 1;
   }
+  word_ = word;
   return true;
+}
+
+bool IndexReader::Next(size_t count, uint32_t* indices) {
+  if (!ReadUpper(count, indices)) return false;
+  const int low_bits = layout_.low_bits;
+  const auto width = static_cast<uint64_t>(low_bits);
+  const uint64_t largest = layout_.elements - layout_.k;
+  const std::byte* const low = low_;
+  const size_t low_bytes = layout_.low_bytes;
+  uint64_t rank = rank_;
+  uint64_t last = last_shifted_;
+  bool valid = true;
+  for (size_t i = 0; i < count; ++i, ++rank) {
+    const uint64_t x =
+        uint64_t{indices[i]} << low_bits | ReadBits(low, low_bytes, rank * width, low_bits);
+    valid &= x >= last && x <= largest;
+    last = x;
+    indices[i] = static_cast<uint32_t>(x + rank);
+  }
+  rank_ = rank;
+  last_shifted_ = last;
+  return valid;
 }
 
 bool IndexReader::AtEnd() const {

@@ -15,12 +15,14 @@ constexpr size_t kTile = 4096;
 // lets through about three times as many candidates as are needed.
 constexpr uint32_t kBoundMargin = 1u << 21;
 
-// Decoded at a time, on the stack. The accumulator's lines are asked for one batch ahead, since
-// they lie far apart in memory that no cache holds.
+// Decoded at a time, on the stack. The accumulator's lines are asked for some batches before they
+// are added to, since they lie far apart in memory that no cache holds.
+constexpr size_t kBatchesAhead = 4;
+
 struct Batch {
   uint32_t indices[kValueBatch];
   float values[kValueBatch];
-  size_t count;
+  size_t count = 0;
 
   template <typename Reader>
   bool Read(Reader& reader, const ValueFormat& format, const std::byte* values_in, size_t k,
@@ -41,16 +43,16 @@ bool Scatter(const Layout& layout, const ValueFormat& format, const std::byte* i
              float* accumulator) {
   const std::byte* const values_in = in + layout.bytes();
   Reader reader(layout, in);
-  Batch batches[2];
-  if (!batches[0].Read(reader, format, values_in, layout.k, 0, accumulator)) return false;
-  size_t current = 0;
-  for (size_t first = kValueBatch; first < layout.k; first += kValueBatch, current ^= 1) {
-    if (!batches[current ^ 1].Read(reader, format, values_in, layout.k, first, accumulator)) {
+  Batch batches[kBatchesAhead];
+  const size_t count = (layout.k + kValueBatch - 1) / kValueBatch;
+  for (size_t read = 0; read < count + kBatchesAhead; ++read) {
+    Batch& batch = batches[read % kBatchesAhead];
+    if (read >= kBatchesAhead) batch.AddTo(accumulator, scale);
+    if (read < count &&
+        !batch.Read(reader, format, values_in, layout.k, read * kValueBatch, accumulator)) {
       return false;
     }
-    batches[current].AddTo(accumulator, scale);
   }
-  batches[current].AddTo(accumulator, scale);
   return reader.AtEnd() && ValuePaddingIsZero(format, values_in, layout.k);
 }
 

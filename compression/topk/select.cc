@@ -104,9 +104,9 @@ size_t SelectionRoom(size_t elements, size_t k) {
 
 uint32_t GuessBound(const Pushed& pushed, size_t first, size_t last, size_t k,
                     const Candidates& scratch) {
-  constexpr size_t kRun = 16;  // a cache line
-  constexpr size_t kElementsPerRun = 1024;
-  constexpr size_t kRunsMin = 32;
+  constexpr size_t kRun = 64;  // more in a row cost little: far apart, each costs a page walk
+  constexpr size_t kElementsPerRun = 8192;
+  constexpr size_t kRunsMin = 4;
   constexpr double kDeviations = 4.0;
   Candidates sample = FreePart(scratch);
   const size_t elements = last - first;

@@ -52,6 +52,20 @@ const std::vector<Golden>& Examples() {
        "0000000008000000020000000903"
        "000080c00000fe42",
        {0, -4.0f, 0, 0, 0, 0, 127.0f, 0}},
+      {"topk:chunk=256,density=0.25,values=int4,block=16", {}, "030408000000000000000000", {}},
+      {"topk:chunk=256,density=0.25,values=int4,block=16",
+       {0.1f, -4.0f, 0.0f, 2.0f, 0.0f, 0.0f, 7.0f, -1.0f},
+       "03040800080000004000000001060000803f7c",
+       {0, -4.0f, 0, 0, 0, 0, 7.0f, 0}},
+      {"topk:density=0.25,values=int2,block=16",
+       {0.1f, -4.0f, 0.0f, 2.0f, 0.0f, 0.0f, 7.0f, -1.0f},
+       "04040000080000000200000009038040e04006",
+       {0, -4.0f, 0, 0, 0, 0, 7.0f, 0}},
+      {"randomk", {}, "0208000000000000000000000000000000000000", {}},
+      {"randomk:density=0.25,values=bf16",
+       {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, 8.0f},
+       "010000000800000002000000c7006d90f25df1cd4040a040",
+       {0, 0, 3.0f, 0, 5.0f, 0, 0, 0}},
   };
   return *examples;
 }
@@ -100,6 +114,12 @@ TEST(CodecFormats, LongerVectorsKeepTheirSums) {
       {"topk", 0xec84c84f610591fe},
       {"topk:density=0.1,values=bf16", 0x66c8754f0934802d},
       {"topk:density=0.6,values=fp32", 0xd3d78e727ba1fff8},
+      {"topk:density=0.1,values=int4,block=32", 0x11d7553bf8ad4607},
+      {"topk:density=0.1,values=int2,block=64", 0x2a2331345730b94d},
+      {"topk:chunk=4096,density=0.015625,values=int2,block=64", 0x4b3912f74b13631f},
+      {"topk:chunk=256,density=0.05,values=bf16", 0xfd4f998d7ba87047},
+      {"randomk", 0x97d4d84a62aa248f},
+      {"randomk:density=0.1,seed=7,values=bf16", 0x6c29ba697a7dbf82},
   };
   for (const auto& [spec, sum] : sums) {
     const auto codec = Make(spec);
