@@ -17,6 +17,9 @@
 
 #include "tideway/builtin_codecs.h"
 #include "tideway/codec.h"
+#ifdef TIDEWAY_BENCH_TORCH
+#include "bench/torch_topk.h"
+#endif
 
 namespace tideway {
 namespace {
@@ -64,6 +67,20 @@ void Memcpy(benchmark::State& state) {
   for (auto _ : state) {
     std::memcpy(vectors.Other(fragment).data(), vectors.Delta(fragment).data(),
                 kFragment * sizeof(float));
+    benchmark::ClobberMemory();
+    fragment = (fragment + 1) % kFragments;
+  }
+  CountBytes(state);
+}
+
+// What the server does with a delta that no codec has made smaller.
+void DenseAdd(benchmark::State& state) {
+  Vectors& vectors = Shared();
+  size_t fragment = 0;
+  for (auto _ : state) {
+    const float* const delta = vectors.Delta(fragment).data();
+    float* __restrict const accumulator = vectors.Other(fragment).data();
+    for (size_t i = 0; i < kFragment; ++i) accumulator[i] += 0.5f * delta[i];
     benchmark::ClobberMemory();
     fragment = (fragment + 1) % kFragments;
   }
@@ -193,13 +210,18 @@ void RegisterDifference(const CodecRegistry& registry, double percent) {
 
 void RegisterAll() {
   benchmark::RegisterBenchmark("Memcpy", Memcpy);
+  benchmark::RegisterBenchmark("DenseAdd", DenseAdd);
+#ifdef TIDEWAY_BENCH_TORCH
+  bench::RegisterTorchTopk([]() -> const float* { return Shared().delta.data(); });
+#endif
   const CodecRegistry registry = BuiltinCodecs();
   for (const CodecEntry& entry : registry.entries()) {
     if (entry.create != nullptr) Register(registry, entry.name);
   }
   for (const char* spec : {"int8:block=1024", "topk:density=0.01,values=int8",
                            "topk:density=0.1,values=bf16", "topk:density=0.001,values=fp32",
-                           "int8:block=256+zstd:level=3", "topk:density=0.01,values=int8+zstd"}) {
+                           "int8:block=256+zstd:level=3", "topk:density=0.01,values=int8+zstd",
+                           "topk:chunk=4096,density=0.015625,values=int2,block=64"}) {
     Register(registry, spec);
   }
   for (const double percent : {0.1, 2.0, 100.0}) RegisterDifference(registry, percent);

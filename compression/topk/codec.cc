@@ -1,162 +1,151 @@
 // topk: the elements of largest magnitude and nothing else. See spec.md.
 
-#include <algorithm>
-#include <cmath>
+#include <bit>
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "compression/common/block_scale.h"
 #include "compression/common/checks.h"
+#include "compression/common/density.h"
 #include "compression/common/float_bits.h"
-#include "compression/topk/index_code.h"
+#include "compression/common/value_spec.h"
+#include "compression/topk/header.h"
 #include "compression/topk/kernel.h"
-#include "compression/topk/select.h"
 #include "tideway/codec.h"
 
 namespace tideway::codec_topk {
 namespace {
 
+using compression::ChunkLayout;
+using compression::CountFor;
 using compression::IndexLayout;
+using compression::SparseHeader;
 using compression::ValueFormat;
-using compression::ValueKind;
 
-constexpr size_t kHeaderBytes = 12;  // value kind, block_log2, two zero bytes, elements, k
-constexpr double kDensityMin = 1e-7;
-const char* const kKindNames[compression::kValueKinds] = {"fp32", "bf16", "int8"};
+struct Options {
+  double density;
+  int chunk_log2;  // 0: no chunks
+  ValueFormat format;
+};
 
-size_t EncodedBytes(const IndexLayout& layout, const ValueFormat& format) {
-  return kHeaderBytes + layout.bytes() + compression::ValueBytes(format, layout.k);
+SparseHeader HeaderFor(const Options& options, size_t elements) {
+  if (options.chunk_log2 == 0) {
+    return {compression::LayoutFor(elements, CountFor(options.density, elements)), options.format};
+  }
+  const size_t chunk = elements == 0 ? 0 : size_t{1} << options.chunk_log2;
+  return {
+      compression::ChunkLayoutFor(elements, options.chunk_log2, CountFor(options.density, chunk)),
+      options.format};
 }
 
-size_t CountFor(double density, size_t elements) {
-  if (elements == 0) return 0;
-  const auto rounded = static_cast<size_t>(std::llround(density * static_cast<double>(elements)));
-  return std::clamp<size_t>(rounded, 1, elements);
+std::string CanonicalSpec(const Options& options) {
+  const std::string chunk =
+      options.chunk_log2 == 0 ? "" : absl::StrCat("chunk=", 1 << options.chunk_log2, ",");
+  return absl::StrCat("topk:", compression::BlockText(options.format), chunk,
+                      "density=", absl::StrFormat("%.9g", options.density),
+                      ",values=", compression::ValueKindName(options.format.kind));
 }
 
-std::string CanonicalSpec(double density, const ValueFormat& format) {
-  const std::string block =
-      format.kind == ValueKind::kInt8 ? absl::StrCat("block=", 1 << format.block_log2, ",") : "";
-  return absl::StrCat("topk:", block, "density=", absl::StrFormat("%.9g", density),
-                      ",values=", kKindNames[static_cast<size_t>(format.kind)]);
+// The elements that are sent, in memory that lives as long as one call. Not cleared: a selection
+// writes before it reads.
+struct Selection {
+  explicit Selection(size_t room)
+      : indices(std::make_unique_for_overwrite<uint32_t[]>(room)),
+        values(std::make_unique_for_overwrite<float[]>(room)),
+        candidates{indices.get(), values.get(), room, 0} {}
+
+  const std::unique_ptr<uint32_t[]> indices;
+  const std::unique_ptr<float[]> values;
+  compression::Candidates candidates;
+};
+
+void EncodeIndicesOf(const IndexLayout& layout, const uint32_t* indices, std::byte* out) {
+  compression::EncodeIndices(layout, indices, out);
+}
+
+void EncodeIndicesOf(const ChunkLayout& layout, const uint32_t* indices, std::byte* out) {
+  compression::EncodeChunkIndices(layout, indices, out);
 }
 
 class TopKCodec final : public Codec {
  public:
-  TopKCodec(double density, const ValueFormat& format, uint8_t wire_id)
-      : info_{.name = "topk",
-              .spec = CanonicalSpec(density, format),
-              .wire_id = wire_id,
-              .dense = false},
-        density_(density),
-        format_(format) {}
+  TopKCodec(const Options& options, uint8_t wire_id)
+      : info_{.name = "topk", .spec = CanonicalSpec(options), .wire_id = wire_id, .dense = false},
+        options_(options) {}
 
   const CodecInfo& info() const override { return info_; }
-  size_t Bound(size_t elements) const override { return EncodedBytes(LayoutOf(elements), format_); }
+  size_t Bound(size_t elements) const override {
+    return compression::EncodedBytes(HeaderFor(options_, elements));
+  }
 
   absl::StatusOr<size_t> Encode(absl::Span<const float> delta, absl::Span<float> residual,
                                 const EncodeOptions& options,
                                 absl::Span<std::byte> out) const override {
-    const auto pushed =
-        compression::CheckEncode(delta, residual, options, out, Bound(delta.size()));
+    const SparseHeader header = HeaderFor(options_, delta.size());
+    const size_t bytes = compression::EncodedBytes(header);
+    const auto pushed = compression::CheckEncode(delta, residual, options, out, bytes);
     if (!pushed.ok()) return pushed.status();
-    if (absl::Status finite = compression::CheckFinite(*pushed); !finite.ok()) return finite;
-    const IndexLayout layout = LayoutOf(delta.size());
-    WriteHeader(layout, out.data());
-    if (layout.k > 0) WriteSelected(*pushed, layout, out.data() + kHeaderBytes);
-    return EncodedBytes(layout, format_);
+    if (compression::CountOf(header.layout) > 0) {
+      absl::Status status = std::visit(
+          [&](const auto& layout) {
+            return WriteSelected(*pushed, layout, out.data() + compression::kSparseHeaderBytes);
+          },
+          header.layout);
+      if (!status.ok()) return status;
+    }
+    compression::WriteHeader(header, out.data());
+    return bytes;
   }
 
   absl::Status DecodeAdd(absl::Span<const std::byte> in, float scale,
                          absl::Span<float> accumulator) const override {
-    const auto header = ReadHeader(in, accumulator.size());
+    const auto header = compression::ReadHeader(info_, in, accumulator.size());
     if (!header.ok()) return header.status();
-    const auto& [layout, format] = *header;
-    if (!compression::ScatterAdd(layout, format, in.data() + kHeaderBytes, scale,
-                                 accumulator.data())) {
-      return compression::Malformed(info_, "an index, a scale or a value is out of range");
+    if (compression::CountOf(header->layout) == 0) return absl::OkStatus();
+    const bool added = std::visit(
+        [&](const auto& layout) {
+          return compression::ScatterAdd(layout, header->format,
+                                         in.data() + compression::kSparseHeaderBytes, scale,
+                                         accumulator.data());
+        },
+        header->layout);
+    if (added) return absl::OkStatus();
+    return compression::Malformed(info_, "an index, a scale or a value is out of range");
+  }
+
+ private:
+  // The residual is written last, once nothing can be refused any more.
+  template <typename Layout>
+  absl::Status WriteSelected(const compression::Pushed& pushed, const Layout& layout,
+                             std::byte* out) const {
+    Selection selection(compression::RoomFor(layout));
+    compression::Candidates& selected = selection.candidates;
+    if (compression::SelectAll(pushed, layout, &selected) >= compression::kInfinityBits) {
+      return compression::NotFinite(pushed);
+    }
+    EncodeIndicesOf(layout, selected.indices, out);
+    compression::EncodeValues(options_.format, selected.values, layout.k, out + layout.bytes());
+    if (pushed.residual != nullptr) {
+      compression::WriteResidual(pushed, selected.indices, selected.values, layout.k);
     }
     return absl::OkStatus();
   }
 
- private:
-  IndexLayout LayoutOf(size_t elements) const {
-    return compression::LayoutFor(elements, CountFor(density_, elements));
-  }
-
-  void WriteHeader(const IndexLayout& layout, std::byte* out) const {
-    compression::StoreLittleEndian(
-        static_cast<uint32_t>(format_.kind) | static_cast<uint32_t>(format_.block_log2) << 8, out);
-    compression::StoreLittleEndian(static_cast<uint32_t>(layout.elements), out + 4);
-    compression::StoreLittleEndian(static_cast<uint32_t>(layout.k), out + 8);
-  }
-
-  // With a residual, e is made in place in it, and what was selected is then taken out.
-  void WriteSelected(const compression::Pushed& pushed, const IndexLayout& layout,
-                     std::byte* out) const {
-    const float* values = pushed.delta;
-    if (pushed.residual != nullptr) {
-      compression::AddFeedback(pushed);
-      values = pushed.residual;
-    }
-    std::vector<uint32_t> indices(layout.k);
-    compression::GatherIndices(values, layout.elements,
-                               compression::FindCut(values, layout.elements, layout.k),
-                               indices.data());
-    compression::EncodeIndices(layout, indices.data(), out);
-    compression::EncodeValues(format_, values, indices.data(), layout.k, out + layout.bytes(),
-                              pushed.residual);
-  }
-
-  absl::StatusOr<ValueFormat> ReadFormat(uint32_t word) const {
-    const uint32_t kind = word & 0xff;
-    const uint32_t block_log2 = word >> 8;
-    if (kind >= compression::kValueKinds) {
-      return compression::Malformed(info_, absl::StrCat("unknown value kind ", kind));
-    }
-    const bool int8 = static_cast<ValueKind>(kind) == ValueKind::kInt8;
-    const bool known =
-        int8 ? block_log2 >= compression::kBlockLog2Min && block_log2 <= compression::kBlockLog2Max
-             : block_log2 == 0;
-    if (!known) return compression::Malformed(info_, "unknown block size or reserved bits set");
-    return ValueFormat{static_cast<ValueKind>(kind), static_cast<int>(block_log2)};
-  }
-
-  absl::StatusOr<std::pair<IndexLayout, ValueFormat>> ReadHeader(absl::Span<const std::byte> in,
-                                                                 size_t elements) const {
-    if (in.size() < kHeaderBytes) return compression::Malformed(info_, "no room for the header");
-    const auto format = ReadFormat(compression::LoadLittleEndian<uint32_t>(in.data()));
-    if (!format.ok()) return format.status();
-    const size_t coded = compression::LoadLittleEndian<uint32_t>(in.data() + 4);
-    const size_t k = compression::LoadLittleEndian<uint32_t>(in.data() + 8);
-    if (coded != elements) {
-      return compression::Malformed(
-          info_, absl::StrCat("encodes ", coded, " elements where ", elements, " are expected"));
-    }
-    if (k > elements || (k == 0) != (elements == 0)) {
-      return compression::Malformed(
-          info_, absl::StrCat("claims ", k, " values for ", elements, " elements"));
-    }
-    const IndexLayout layout = compression::LayoutFor(elements, k);
-    absl::Status length =
-        compression::CheckLength(info_, in.size(), EncodedBytes(layout, *format), elements);
-    if (!length.ok()) return length;
-    return std::make_pair(layout, *format);
-  }
-
   const CodecInfo info_;
-  const double density_;
-  const ValueFormat format_;
+  const Options options_;
 };
 
-ValueFormat FormatFrom(const std::string& values, int block_log2) {
-  if (values == "fp32") return {ValueKind::kFp32, 0};
-  if (values == "bf16") return {ValueKind::kBf16, 0};
-  return {ValueKind::kInt8, block_log2};
+// The base-2 logarithm of the parameter chunk=; 0 where it is not given.
+absl::StatusOr<int> ReadChunkLog2(SpecReader& reader) {
+  const auto chunk = static_cast<uint64_t>(reader.Integer(
+      "chunk", int64_t{1} << compression::kChunkLog2Min, int64_t{1} << compression::kChunkLog2Min,
+      int64_t{1} << compression::kChunkLog2Max));
+  if (!reader.Has("chunk")) return 0;
+  if (std::has_single_bit(chunk)) return std::countr_zero(chunk);
+  return absl::InvalidArgumentError(
+      absl::StrCat("chunk=", chunk, " is no power of two; try chunk=", std::bit_ceil(chunk)));
 }
 
 }  // namespace
@@ -164,17 +153,13 @@ ValueFormat FormatFrom(const std::string& values, int block_log2) {
 // Called by compression/builtin_codecs.cc, which declares it for every line of THE LIST.
 absl::StatusOr<std::unique_ptr<Codec>> Create(const Spec& spec, uint8_t wire_id) {
   SpecReader reader(spec);
-  const double density = reader.Number("density", 0.01, kDensityMin, 1.0);
-  const std::string values = reader.Choice("values", "int8", {"fp32", "bf16", "int8"});
-  const absl::StatusOr<int> block_log2 = compression::ReadBlockLog2(reader);
+  const double density = compression::ReadDensity(reader);
+  const absl::StatusOr<ValueFormat> format = compression::ReadValueFormat(reader, "topk");
+  const absl::StatusOr<int> chunk_log2 = ReadChunkLog2(reader);
   if (absl::Status status = reader.Finish(); !status.ok()) return status;
-  if (!block_log2.ok()) return block_log2.status();
-  const ValueFormat format = FormatFrom(values, *block_log2);
-  if (format.kind != ValueKind::kInt8 && reader.Has("block")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "topk: block= sizes the scales of values=int8; with values=", values, " leave it out"));
-  }
-  return std::make_unique<TopKCodec>(density, format, wire_id);
+  if (!format.ok()) return format.status();
+  if (!chunk_log2.ok()) return chunk_log2.status();
+  return std::make_unique<TopKCodec>(Options{density, *chunk_log2, *format}, wire_id);
 }
 
 }  // namespace tideway::codec_topk

@@ -40,6 +40,9 @@ class IndexReader {
   bool AtEnd() const;
 
  private:
+  // The upper parts of the next `count` values of x.
+  bool ReadUpper(size_t count, uint32_t* uppers);
+
   const IndexLayout layout_;
   const std::byte* const high_;
   const std::byte* const low_;

@@ -1,5 +1,5 @@
-// The values of the selected elements, as fp32, bf16 or int8 with block scales, and the scattered
-// add that undoes it. Pure: pointers and sizes, no validation of arguments, no allocation.
+// What topk does with the elements once they are chosen, and what undoes it: the scattered add.
+// Pure: pointers and sizes, no validation of arguments, no allocation.
 
 #ifndef TIDEWAY_COMPRESSION_TOPK_KERNEL_H_
 #define TIDEWAY_COMPRESSION_TOPK_KERNEL_H_
@@ -7,30 +7,31 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compression/common/feedback.h"
+#include "compression/common/sparse_values.h"
+#include "compression/topk/chunk_code.h"
 #include "compression/topk/index_code.h"
+#include "compression/topk/scan.h"
 
 namespace tideway::compression {
 
-// The numbers are those on the wire.
-enum class ValueKind : uint8_t { kFp32 = 0, kBf16 = 1, kInt8 = 2 };
-inline constexpr int kValueKinds = 3;
+// Appends what is selected, from the whole fragment or from each chunk, by ascending index. Returns the largest MagnitudeBits of e; from
+// kInfinityBits on, what was appended is worthless.
+// REQUIRES: layout.k >= 1; RoomFor(layout) free slots.
+uint32_t SelectAll(const Pushed& pushed, const IndexLayout& layout, Candidates* selected);
+uint32_t SelectAll(const Pushed& pushed, const ChunkLayout& layout, Candidates* selected);
 
-// How the values of a message are written. block_log2 is 0 unless kind is kInt8.
-struct ValueFormat {
-  ValueKind kind;
-  int block_log2;
-};
+size_t RoomFor(const IndexLayout& layout);
+size_t RoomFor(const ChunkLayout& layout);
 
-size_t ValueBytes(const ValueFormat& format, size_t k);
-
-// Writes ValueBytes(format, k) bytes for values[indices[0..k)]. With a residual, residual[index]
-// becomes value - decoded for each of them; values == residual is allowed.
-void EncodeValues(const ValueFormat& format, const float* values, const uint32_t* indices, size_t k,
-                  std::byte* out, float* residual);
+// residual = e, and at each of the k ascending indices what `left` holds.
+void WriteResidual(const Pushed& pushed, const uint32_t* indices, const float* left, size_t k);
 
 // accumulator[index] += scale * value for all k. False, with the accumulator half done, if `in`
-// holds an index or a value that no encoder writes.
+// holds an index or a value that no encoder writes. REQUIRES: layout.k >= 1.
 bool ScatterAdd(const IndexLayout& layout, const ValueFormat& format, const std::byte* in,
+                float scale, float* accumulator);
+bool ScatterAdd(const ChunkLayout& layout, const ValueFormat& format, const std::byte* in,
                 float scale, float* accumulator);
 
 }  // namespace tideway::compression

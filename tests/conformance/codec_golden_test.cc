@@ -63,6 +63,20 @@ const std::vector<Golden>& AllExamples() {
       {"truncate", {}, "02", {}},
       {"truncate", {1.0f, -2.5f, 1.00390625f}, "02803f20c0803f", {1.0f, -2.5f, 1.0f}},
       {"truncate:keep=3", {1.0f, -2.5f}, "0300803f0020c0", {1.0f, -2.5f}},
+      {"topk:chunk=256,density=0.25,values=int4,block=16", {}, "030408000000000000000000", {}},
+      {"topk:chunk=256,density=0.25,values=int4,block=16",
+       {0.1f, -4.0f, 0.0f, 2.0f, 0.0f, 0.0f, 7.0f, -1.0f},
+       "03040800080000004000000001060000803f7c",
+       {0, -4.0f, 0, 0, 0, 0, 7.0f, 0}},
+      {"topk:density=0.25,values=int2,block=16",
+       {0.1f, -4.0f, 0.0f, 2.0f, 0.0f, 0.0f, 7.0f, -1.0f},
+       "04040000080000000200000009038040e04006",
+       {0, -4.0f, 0, 0, 0, 0, 7.0f, 0}},
+      {"randomk", {}, "0208000000000000000000000000000000000000", {}},
+      {"randomk:density=0.25,values=bf16",
+       {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, 8.0f},
+       "010000000800000002000000c7006d90f25df1cd4040a040",
+       {0, 0, 3.0f, 0, 5.0f, 0, 0, 0}},
   };
   return *examples;
 }
@@ -121,6 +135,12 @@ TEST(CodecFormats, LongerVectorsKeepTheirSums) {
       {"topk:density=0.1,values=bf16", 0x66c8754f0934802d},
       {"topk:density=0.6,values=fp32", 0xd3d78e727ba1fff8},
       {"sparse_lossless", 0x99114a10fe8c708e},
+      {"topk:density=0.1,values=int4,block=32", 0x11d7553bf8ad4607},
+      {"topk:density=0.1,values=int2,block=64", 0x2a2331345730b94d},
+      {"topk:chunk=4096,density=0.015625,values=int2,block=64", 0x4b3912f74b13631f},
+      {"topk:chunk=256,density=0.05,values=bf16", 0xfd4f998d7ba87047},
+      {"randomk", 0x97d4d84a62aa248f},
+      {"randomk:density=0.1,seed=7,values=bf16", 0x6c29ba697a7dbf82},
   };
   for (const auto& [spec, sum] : sums) {
     const auto codec = Make(spec);

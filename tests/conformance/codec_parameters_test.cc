@@ -159,13 +159,19 @@ TEST(TopK, TheSizeDependsOnTheLengthAlone) {
 }
 
 TEST(TopK, ParametersOutOfRangeAreRefused) {
-  for (const char* bad : {"topk:density=0", "topk:density=1.5", "topk:density=nan",
-                          "topk:values=int9", "topk:values=fp32,block=256", "topk:block=100"}) {
+  for (const char* bad :
+       {"topk:density=0", "topk:density=1.5", "topk:density=nan", "topk:values=int9",
+        "topk:values=fp32,block=256", "topk:block=100", "topk:chunk=128", "topk:chunk=131072",
+        "topk:chunk=1000", "topk:chunk=0"}) {
     EXPECT_EQ(BuiltinCodecs().Create(bad).status().code(), absl::StatusCode::kInvalidArgument)
         << bad;
   }
   EXPECT_EQ(Make("topk")->info().spec, "topk:block=256,density=0.01,values=int8");
   EXPECT_EQ(Make("topk:values=bf16")->info().spec, "topk:density=0.01,values=bf16");
+  EXPECT_EQ(Make("topk:values=int2,chunk=4096")->info().spec,
+            "topk:block=256,chunk=4096,density=0.01,values=int2");
+  EXPECT_TRUE(
+      absl::StrContains(BuiltinCodecs().Create("topk:chunk=1000").status().message(), "1024"));
   EXPECT_FALSE(Make("topk")->info().dense);
 }
 
@@ -177,6 +183,7 @@ TEST(CodecRegistry, WireIdsArePermanent) {
   EXPECT_EQ(MakeDecoder(2)->info().name, "bf16");
   EXPECT_EQ(MakeDecoder(3)->info().name, "int8");
   EXPECT_EQ(MakeDecoder(4)->info().name, "topk");
+  EXPECT_EQ(MakeDecoder(8)->info().name, "randomk");
   EXPECT_EQ(MakeDecoder(9)->info().name, "sparse_lossless");
 }
 

@@ -20,6 +20,18 @@ const std::vector<std::string>& SpecsWithParameters() {
       "topk:density=0.25,values=int8,block=16",
       "topk:density=1,values=fp32",
       "topk:density=0.000001",
+      "topk:density=0.1,values=int4",
+      "topk:density=0.25,values=int4,block=16",
+      "topk:density=0.1,values=int2",
+      "topk:density=1,values=int2,block=16",
+      "topk:chunk=256,density=0.05,values=int4,block=16",
+      "topk:chunk=4096,density=0.015625,values=int2,block=64",
+      "topk:chunk=65536,density=0.01,values=bf16",
+      "topk:chunk=256,density=1,values=fp32",
+      "randomk:density=0.1,values=fp32",
+      "randomk:density=0.5,values=bf16,seed=7",
+      "randomk:density=0.25,values=int4,block=16",
+      "randomk:density=1,values=int2,block=16",
   };
   return *specs;
 }
