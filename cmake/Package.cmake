@@ -30,4 +30,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/TidewayConfigVersion.cma
 install(FILES "${PROJECT_BINARY_DIR}/TidewayConfig.cmake"
               "${PROJECT_BINARY_DIR}/TidewayConfigVersion.cmake"
               cmake/FindxxHash.cmake
+              cmake/Findzstd.cmake
         DESTINATION "${tideway_package_dir}")

@@ -11,10 +11,14 @@
 #       a GoogleTest program; each TEST becomes one ctest entry. With WHOLE the program does, and with
 #       SHARDS each of so many parts of it: for many short tests whose program is slow to start.
 #   add_transport(x [MODULE ...]) in transports/CMakeLists.txt = THE LIST; see TransportModules.cmake
-#   add_codec(name wire_id)     in compression/CMakeLists.txt = THE LIST
+#   add_codec(name wire_id [WRAPPER] [NEEDS target library libx-dev])
+#                               in compression/CMakeLists.txt = THE LIST
 #       one line per backend. The folder makes the target tideway_transport_x or tideway_codec_name;
 #       the line adds TIDEWAY_TRANSPORT(x) or TIDEWAY_CODEC(name, wire_id) to the generated
 #       "tideway/transports.def" or "tideway/codecs.def", over which registry, tests and tools go.
+#       WRAPPER: a codec around another; the line is TIDEWAY_CODEC_WRAPPER. NEEDS: a target of
+#       Dependencies.cmake, the library's name in messages and Debian's package; without that target
+#       the codec stays listed, with the reason, as TIDEWAY_CODEC_MISSING.
 #   tideway_listed_targets(TRANSPORT var)
 #       the targets of all lines so far, for the registry's library to link.
 
@@ -243,7 +247,27 @@ function(add_codec name wire_id)
                         "give the new codec a free one")
   endif()
   set_property(GLOBAL APPEND PROPERTY TIDEWAY_CODEC_IDS ${wire_id})
-  tideway_add_listed(CODEC ${name} tideway_codec_${name} "TIDEWAY_CODEC(${name}, ${wire_id})")
+  cmake_parse_arguments(ARG "WRAPPER" "" "NEEDS" ${ARGN})
+  set(macro TIDEWAY_CODEC)
+  set(is_wrapper false)
+  if(ARG_WRAPPER)
+    set(macro TIDEWAY_CODEC_WRAPPER)
+    set(is_wrapper true)
+  endif()
+  if(ARG_NEEDS)
+    list(GET ARG_NEEDS 0 needed)
+    list(GET ARG_NEEDS 1 library)
+    list(GET ARG_NEEDS 2 package)
+    if(NOT TARGET ${needed})
+      message(STATUS "Tideway: no ${library} (Debian: ${package}); the codec ${name} is left out")
+      set_property(GLOBAL APPEND PROPERTY TIDEWAY_CODEC_NAMES ${name})
+      set_property(GLOBAL APPEND_STRING PROPERTY TIDEWAY_CODEC_LINES
+        "TIDEWAY_CODEC_MISSING(${name}, ${wire_id}, ${is_wrapper}, \"${name}: this build was made \
+without ${library}; install ${package} and configure again\")\n")
+      return()
+    endif()
+  endif()
+  tideway_add_listed(CODEC ${name} tideway_codec_${name} "${macro}(${name}, ${wire_id})")
 endfunction()
 
 function(tideway_listed_targets kind out)

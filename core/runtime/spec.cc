@@ -25,6 +25,12 @@ absl::Status Malformed(absl::string_view text, absl::string_view why) {
                                                  "' is malformed: ", why, "; ", kGrammar));
 }
 
+absl::Status CheckLength(absl::string_view text) {
+  if (text.size() <= kSpecBytesMax) return absl::OkStatus();
+  return Malformed(
+      text, absl::StrCat("it has ", text.size(), " bytes and ", kSpecBytesMax, " are allowed"));
+}
+
 bool IsName(absl::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
     return absl::ascii_isalnum(c) || c == '-' || c == '_';
@@ -40,10 +46,7 @@ bool IsValue(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<Spec> Spec::Parse(absl::string_view text) {
-  if (text.size() > kSpecBytesMax) {
-    return Malformed(
-        text, absl::StrCat("it has ", text.size(), " bytes and ", kSpecBytesMax, " are allowed"));
-  }
+  if (absl::Status length = CheckLength(text); !length.ok()) return length;
   Spec spec;
   const size_t colon = text.find(':');
   const absl::string_view name = text.substr(0, colon);
@@ -62,6 +65,20 @@ absl::StatusOr<Spec> Spec::Parse(absl::string_view text) {
     }
   }
   return spec;
+}
+
+absl::StatusOr<std::vector<Spec>> Spec::ParseChain(absl::string_view text) {
+  if (absl::Status length = CheckLength(text); !length.ok()) return length;
+  std::vector<Spec> chain;
+  for (absl::string_view part : absl::StrSplit(text, '+')) {
+    if (part.empty() && part.size() < text.size()) {
+      return Malformed(text, "nothing stands on one side of a +, which joins two codecs");
+    }
+    absl::StatusOr<Spec> spec = Parse(part);
+    if (!spec.ok()) return spec.status();
+    chain.push_back(*std::move(spec));
+  }
+  return chain;
 }
 
 std::string Spec::ToString() const {

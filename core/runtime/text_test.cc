@@ -156,6 +156,26 @@ TEST(Spec, WhatParsesComesBackTheSameAndArbitraryBytesNeverCrash) {
   }
 }
 
+TEST(Spec, AChainIsParsedFromTheInsideOut) {
+  auto chain = Spec::ParseChain("int8:block=256+zstd:level=3");
+  ASSERT_TRUE(chain.ok()) << chain.status();
+  ASSERT_EQ(chain->size(), 2u);
+  EXPECT_EQ(chain->front().ToString(), "int8:block=256");
+  EXPECT_EQ(chain->back().ToString(), "zstd:level=3");
+  EXPECT_EQ(Spec::ParseChain("identity")->size(), 1u);
+}
+
+TEST(Spec, AMalformedChainIsRefusedAndTheBadPartIsShown) {
+  for (const std::string& text :
+       std::vector<std::string>{"", "+", "a+", "+a", "a++b", "a+b:", "a:k=1+", "a+b c",
+                                absl::StrCat("a+", std::string(kSpecBytesMax, 'b'))}) {
+    auto chain = Spec::ParseChain(text);
+    ASSERT_EQ(chain.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_TRUE(absl::StrContains(chain.status().message(), "name:key=value")) << chain.status();
+  }
+  EXPECT_TRUE(absl::StrContains(Spec::ParseChain("a+b:k").status().message(), "'b:k'"));
+}
+
 TEST(SpecReader, HandsOutValuesAndFallbacks) {
   const Spec spec = *Spec::Parse("x:a=0.5,b=-3,c=two");
   SpecReader reader(spec);

@@ -69,8 +69,13 @@ float Value(Kind kind, size_t i, std::mt19937_64& random) {
 std::vector<std::string> AllSpecs() {
   std::vector<std::string> specs = {
 #define TIDEWAY_CODEC(name, wire_id) #name,
+#define TIDEWAY_CODEC_WRAPPER(name, wire_id) \
+  "identity+" #name, "int8:block=16+" #name, "topk:density=0.25+" #name, "sparse_lossless+" #name,
+#define TIDEWAY_CODEC_MISSING(name, wire_id, is_wrapper, reason)
 #include "tideway/codecs.def"
 #undef TIDEWAY_CODEC
+#undef TIDEWAY_CODEC_WRAPPER
+#undef TIDEWAY_CODEC_MISSING
   };
   specs.insert(specs.end(), SpecsWithParameters().begin(), SpecsWithParameters().end());
   return specs;

@@ -17,7 +17,7 @@
 
 namespace tideway::codec_test {
 
-// Each codec of codecs.def by its bare name, then with parameters.
+// Each codec of codecs.def by its bare name, a wrapper around several; then with parameters.
 std::vector<std::string> AllSpecs();
 
 // The spec as a part of a test's name.

@@ -1,30 +1,20 @@
 // Drives the fuzz entry point with valid encodings, mutated ones and noise.
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/fuzz/codec_decode.h"
+#include "tests/fuzz/codec_seeds.h"
 #include "tideway/builtin_codecs.h"
 
 namespace tideway::fuzz {
 namespace {
-
-using Bytes = std::vector<uint8_t>;
-
-// A valid encoding of random values behind the fuzz header.
-Bytes ValidInput(size_t which, const Codec& codec, size_t elements, std::mt19937_64& random) {
-  std::vector<float> delta(elements);
-  for (float& value : delta) value = static_cast<float>(static_cast<int32_t>(random())) * 0x1p-31f;
-  std::vector<std::byte> out(codec.Bound(elements));
-  const auto bytes = codec.Encode(delta, {}, {}, absl::MakeSpan(out));
-  EXPECT_TRUE(bytes.ok()) << bytes.status();
-  Bytes input = {static_cast<uint8_t>(which), static_cast<uint8_t>(elements),
-                 static_cast<uint8_t>(elements >> 8)};
-  for (size_t i = 0; i < *bytes; ++i) input.push_back(std::to_integer<uint8_t>(out[i]));
-  return input;
-}
 
 // One small change: a bit, a byte, a cut, an insertion.
 void Mutate(Bytes& input, std::mt19937_64& random) {
@@ -48,17 +38,47 @@ void Mutate(Bytes& input, std::mt19937_64& random) {
 TEST(CodecDecodeFuzz, ValidMutatedAndRandomInputsGiveAStatusAndFiniteValues) {
   const int seed = testing::UnitTest::GetInstance()->random_seed() + 7;
   std::mt19937_64 random(static_cast<uint64_t>(seed));
-  const CodecRegistry registry = BuiltinCodecs();
-  for (size_t which = 0; which < registry.entries().size(); ++which) {
-    const auto codec = registry.CreateForWireId(registry.entries()[which].wire_id);
-    ASSERT_TRUE(codec.ok());
-    for (int round = 0; round < 3000; ++round) {
-      Bytes input = ValidInput(which, **codec, random() % 300, random);
+  for (const auto& codec : Encoders()) {
+    for (int round = 0; round < 2000; ++round) {
+      Bytes input = ValidInput(*codec, random() % 300, random);
       for (size_t changes = random() % 5; changes > 0; --changes) Mutate(input, random);
       ASSERT_EQ(DecodeAny(input.data(), input.size()), "")
-          << "seed " << seed << " codec " << registry.entries()[which].name << " round " << round;
+          << "seed " << seed << " codec " << codec->info().spec << " round " << round;
     }
   }
+}
+
+TEST(CodecDecodeFuzz, ValidAndMutatedDifferencesGiveAStatusAndLeaveNoMarkWhereRefused) {
+  const int seed = testing::UnitTest::GetInstance()->random_seed() + 9;
+  std::mt19937_64 random(static_cast<uint64_t>(seed));
+  const auto codec = BuiltinCodecs().Create("sparse_lossless");
+  ASSERT_TRUE(codec.ok());
+  for (int round = 0; round < 6000; ++round) {
+    Bytes input = ValidDifference(*(*codec)->version_difference(), round % 2 == 0 ? 2 : 4,
+                                  random() % 300, random);
+    for (size_t changes = random() % 5; changes > 0; --changes) Mutate(input, random);
+    ASSERT_EQ(DecodeAny(input.data(), input.size()), "") << "seed " << seed << " round " << round;
+  }
+}
+
+// The seeds that libFuzzer starts from, and what it has found since.
+TEST(CodecDecodeFuzz, TheCorpusGivesAStatusAndFiniteValues) {
+  std::set<uint8_t> covered;
+  for (const auto& file : std::filesystem::directory_iterator(TIDEWAY_FUZZ_CORPUS)) {
+    std::ifstream stream(file.path(), std::ios::binary);
+    const Bytes input{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    ASSERT_FALSE(input.empty()) << file.path();
+    covered.insert(input[0]);
+    EXPECT_EQ(DecodeAny(input.data(), input.size()), "") << file.path();
+  }
+  const CodecRegistry registry = BuiltinCodecs();
+  for (const CodecEntry& entry : registry.entries()) {
+    EXPECT_EQ(covered.count(entry.wire_id), 1u)
+        << "no file of the corpus begins with the wire id of " << entry.name
+        << "; write_codec_seeds makes one";
+  }
+  EXPECT_EQ(covered.count(kDifferenceOf2Bytes), 1u);
+  EXPECT_EQ(covered.count(kDifferenceOf4Bytes), 1u);
 }
 
 TEST(CodecDecodeFuzz, NoiseGivesAStatusAndFiniteValues) {

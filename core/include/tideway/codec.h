@@ -6,7 +6,10 @@
 // parameters it was made with. Wire ids are permanent.
 //
 // DecodeAdd gets bytes from a peer: anything may be in them. It answers INVALID_ARGUMENT, reads and writes nothing
-// out of bounds and allocates nothing that the input's size does not bound.
+// out of bounds and allocates nothing that the sizes of input and accumulator do not bound.
+//
+// A wrapper is a codec that works on the bytes of another one; a + joins them: `int8:block=256+zstd:level=3`. Its bytes
+// carry the wire id of what is inside, so that an instance around anything decodes them.
 //
 //   auto codec = registry.Create("topk:density=0.01,values=int8");
 //   auto bytes = (*codec)->Encode(delta, residual, {}, out);      // residual: this push's input and output
@@ -27,6 +30,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "tideway/spec.h"
+#include "tideway/version_difference.h"
 
 namespace tideway {
 
@@ -71,13 +75,26 @@ class Codec {
   // the accumulator's content is then unspecified.
   virtual absl::Status DecodeAdd(absl::Span<const std::byte> in, float scale,
                                  absl::Span<float> accumulator) const = 0;
+
+  // For versions of parameters that must arrive bit for bit; null if the codec cannot. Lives as long as the codec.
+  virtual const VersionDifference* version_difference() const { return nullptr; }
 };
 
-// One line of the list of codecs.
+// What a wrapper is made around. Neither is null, and none is a wrapper.
+struct Wrapped {
+  std::shared_ptr<const Codec> inner;  // encodes
+  std::vector<std::shared_ptr<const Codec>>
+      decoders;  // one for each wire id that may be met inside
+};
+
+// One line of the list of codecs. It has one of the two functions. UNAVAILABLE, with what to install, from either means that
+// this build was made without a library that the codec needs.
 struct CodecEntry {
   std::string name = {};
   uint8_t wire_id = 0;
   absl::AnyInvocable<absl::StatusOr<std::unique_ptr<Codec>>(const Spec&) const> create = {};
+  // Of a wrapper.
+  absl::AnyInvocable<absl::StatusOr<std::unique_ptr<Codec>>(const Spec&, Wrapped) const> wrap = {};
 };
 
 // The codecs that a program chose to have: a value, filled by the program.
@@ -85,13 +102,19 @@ class CodecRegistry {
  public:
   // ALREADY_EXISTS for a name or wire id that is there.
   absl::Status Add(CodecEntry entry);
-  // INVALID_ARGUMENT for a malformed spec, NOT_FOUND (naming those that exist) for an unknown codec.
+  // Of one codec, or of a codec and a wrapper joined by +. INVALID_ARGUMENT for a malformed spec or a chain that makes no
+  // sense, NOT_FOUND (naming those that exist) for an unknown codec.
   absl::StatusOr<std::unique_ptr<Codec>> Create(absl::string_view spec) const;
-  // An instance with default parameters, to decode with. NOT_FOUND for an unknown id.
+  // An instance with default parameters, to decode with; a wrapper is one around the first codec. NOT_FOUND for an unknown id.
+  // What is made knows the codecs that are in the registry now, and may outlive it.
   absl::StatusOr<std::unique_ptr<Codec>> CreateForWireId(uint8_t wire_id) const;
   const std::vector<CodecEntry>& entries() const { return entries_; }
 
  private:
+  absl::StatusOr<const CodecEntry*> Find(const std::string& name) const;
+  absl::StatusOr<std::unique_ptr<Codec>> Wrap(const CodecEntry& wrapper, const Spec& spec,
+                                              std::shared_ptr<const Codec> inner) const;
+
   std::vector<CodecEntry> entries_;
 };
 

@@ -2,6 +2,10 @@
 //
 //   int8:block=256      topk:density=0.01,values=int8      delayed-nesterov:lr=0.7,momentum=0.9,n=auto
 //
+// Codecs may be chained by a +, from the inside out; their values have no + in them:
+//
+//   int8:block=256+zstd:level=3
+//
 // A SpecReader hands out each value once, checked against its range, and then tells which keys nobody asked
 // for, so that a misspelt key is an error that names the keys that exist.
 
@@ -26,6 +30,8 @@ struct Spec {
 
   // INVALID_ARGUMENT, with the grammar, for an empty name or key, a key given twice, or text over kSpecBytesMax.
   static absl::StatusOr<Spec> Parse(absl::string_view text);
+  // At least one. INVALID_ARGUMENT, naming the part, also where nothing stands on a side of a +.
+  static absl::StatusOr<std::vector<Spec>> ParseChain(absl::string_view text);
   // Canonical text: keys in alphabetical order.
   std::string ToString() const;
 };
