@@ -95,6 +95,10 @@ void AddMethodFlags(CLI::App* app, Settings* s, Extras* extras) {
   app->add_option("--codec-down", s->codec_down, "of parameters, down: identity | bf16")
       ->capture_default_str()
       ->group(group);
+  app->add_option("--pull-differences", s->pull_differences,
+                  "pulls bring what changed, encoded with this codec, e.g. int8:block=256 or "
+                  "sparse_lossless; default: all parameters, with --codec-down")
+      ->group(group);
   app->add_option("--residual-decay", s->residual_decay, "of error feedback, 0 to 1")
       ->capture_default_str()
       ->group(group);

@@ -78,6 +78,10 @@ absl::Status CheckSpecs(const Settings& settings) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--codec-down ", settings.codec_down, " leaves parameters out; use identity or bf16."));
   }
+  if (!settings.pull_differences.empty()) {
+    const auto differences = codecs.Create(settings.pull_differences);
+    if (!differences.ok()) return Because("pull-differences", differences.status());
+  }
   if (const auto outer = BuiltinOuterOptimizers().Create(OuterOptimizerSpec(settings));
       !outer.ok()) {
     return Because("outer", outer.status());

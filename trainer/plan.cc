@@ -44,6 +44,7 @@ LocalSgdOptions MakeWorkerOptions(const Settings& s) {
   options.worker = WorkerName(s);
   options.codec_up = s.codec;
   options.codec_down = s.codec_down;
+  options.pull_differences = s.pull_differences;
   options.residual_decay = static_cast<float>(s.residual_decay);
   options.fragment_bytes_max = static_cast<size_t>(s.fragment_bytes);
   options.overlap_steps = static_cast<uint32_t>(s.overlap);

@@ -38,6 +38,7 @@ void VisitKept(S& s, Visitor&& visit) {
   visit("grace", s.grace, false);
   visit("codec", s.codec, false);
   visit("codec-down", s.codec_down, false);
+  visit("pull-differences", s.pull_differences, false);
   visit("residual-decay", s.residual_decay, false);
   visit("overlap", s.overlap, false);
   visit("merge", s.merge, false);

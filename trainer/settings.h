@@ -51,6 +51,7 @@ struct Settings {
   bool grace = true;
   std::string codec = "int8:block=256";
   std::string codec_down = "bf16";
+  std::string pull_differences;  // codec; empty: pulls bring the whole parameters
   double residual_decay = 1.0;
   int overlap = 0;               // inner steps
   std::string merge = "rebase";  // rebase | alpha

@@ -41,6 +41,15 @@ TEST(Flags, DefaultsAreTheQuickstarts) {
   EXPECT_EQ(scheduling.shard_sizes.size(), 2u);
 }
 
+TEST(Flags, PullsByDifferencesAreOffUntilTheyAreAskedFor) {
+  EXPECT_EQ(MakeWorkerOptions(Parsed({"--data", "a"})).pull_differences, "");
+  const Settings s = Parsed({"--data", "a", "--pull-differences", "topk:density=0.05"});
+  EXPECT_EQ(MakeWorkerOptions(s).pull_differences, "topk:density=0.05");
+  Settings kept;
+  ASSERT_TRUE(FromJson(ToJson(s), &kept).ok());
+  EXPECT_EQ(kept.pull_differences, "topk:density=0.05");
+}
+
 TEST(Flags, ListsAreSplitAtCommas) {
   const Settings s = Parsed({"--data", "a,b", "--slow", "1,3"});
   EXPECT_THAT(s.data, ElementsAre("a", "b"));
@@ -92,8 +101,8 @@ TEST(Flags, WrongOrMissingOnesAreRefusedInOneSentence) {
 TEST(Flags, HelpShowsEachGroupAndExamples) {
   const absl::StatusOr<ParsedFlags> parsed = ParseFlags({"--help"});
   ASSERT_TRUE(parsed.ok() && parsed->answer.has_value());
-  for (const char* part :
-       {"Examples:", "--role worker", "Local-SGD", "Exit status", "--codec-down"}) {
+  for (const char* part : {"Examples:", "--role worker", "Local-SGD", "Exit status", "--codec-down",
+                           "--pull-differences"}) {
     EXPECT_THAT(*parsed->answer, HasSubstr(part));
   }
 }

@@ -88,6 +88,12 @@ absl::StatusOr<ClientConfig> MakeClientConfig(Runtime* runtime, ClientOptions op
                      "' leaves elements out, which would be missing from the parameters; "
                      "choose a dense codec such as identity or bf16"));
   }
+  std::unique_ptr<const Codec> differences;
+  if (!options.pull_differences.empty()) {
+    auto made = MakeCodec(*runtime, "pull_differences", options.pull_differences);
+    if (!made.ok()) return made.status();
+    differences = *std::move(made);
+  }
   if (options.worker.empty()) {
     options.worker =
         absl::StrFormat("worker-%08x", static_cast<uint32_t>(runtime->executor().Random()));
@@ -99,6 +105,7 @@ absl::StatusOr<ClientConfig> MakeClientConfig(Runtime* runtime, ClientOptions op
                       .servers = *std::move(servers),
                       .codec_up = *std::move(up),
                       .codec_down = *std::move(down),
+                      .differences = std::move(differences),
                       .incarnation = incarnation};
 }
 

@@ -23,7 +23,8 @@ struct ClientConfig {
   std::vector<Uri> servers;
   std::unique_ptr<const Codec> codec_up;
   std::unique_ptr<const Codec> codec_down;
-  uint64_t incarnation;  // never 0
+  std::unique_ptr<const Codec> differences;  // null: pulls bring the whole parameters
+  uint64_t incarnation;                      // never 0
 
   // Enough for everything that the lanes may have under way at once, and still a bound.
   size_t pool_bytes_max() const;

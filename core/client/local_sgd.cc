@@ -169,6 +169,7 @@ absl::Status LocalSgdImpl::Start(const Layout& layout) {
                                 .worker = options_.worker,
                                 .codec_up = options_.codec_up,
                                 .codec_down = options_.codec_down,
+                                .pull_differences = options_.pull_differences,
                                 .error_feedback = options_.error_feedback,
                                 .residual_decay = options_.residual_decay},
                                layout);

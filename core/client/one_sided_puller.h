@@ -63,6 +63,10 @@ class OneSidedPuller {
   bool Wanted(Connection& connection);
   // The server's answer. What is wrong with an offer is logged, and pulls are two-sided then.
   void OnWelcome(std::shared_ptr<Connection> connection, const wire::Welcome& welcome);
+  // In place of OnWelcome: pulls are asked for, in the way that `how` says.
+  void LeaveToAsking(const std::string& how) { SetMode("two-sided: " + how); }
+  // After OnWelcome: what else there is to say of the way.
+  void AddToMode(const std::string& what) { SetMode(mode() + what); }
   // Returns the ids that were under way, whose destinations are free now.
   std::vector<uint64_t> OnDisconnected();
 

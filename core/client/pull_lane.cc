@@ -6,20 +6,17 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/client/finite.h"
 #include "core/wire/control.h"
 
 namespace tideway {
 namespace {
 
-// What the transport's thread checks by itself: so little always, so much (about 50 us) while nothing else arrives.
-constexpr uint32_t kElementsAtOnce = 4096;
-constexpr uint32_t kElementsAlone = uint32_t{1} << 19;
-
-constexpr size_t kAnyFragmentBytesMax = EncodedBytesMax(kFragmentBytesMax / sizeof(float));
-
-absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(what); }
-
 bool Failed(const wire::FrameHeader& reply) { return (reply.flags & wire::kFlagFailed) != 0; }
+
+bool HasDifferences(const wire::FrameHeader& reply) {
+  return (reply.flags & wire::kFlagDifferences) != 0;
+}
 
 // Why the server could not answer. Never OK.
 absl::Status RefusalOf(absl::Span<const std::byte> payload) {
@@ -32,14 +29,37 @@ absl::Status RefusalOf(absl::Span<const std::byte> payload) {
 PullLane::PullLane(ClientShared* shared, FrameSender* sender, uint32_t server)
     : shared_(shared),
       sender_(sender),
+      server_(server),
       puller_(shared, server,
               [this](uint64_t id, OneSidedPuller::Outcome outcome, uint64_t version) {
                 OnPulled(id, outcome, version);
-              }) {}
+              }),
+      copies_(shared->config.layout.fragments_of(server)) {}
 
+void PullLane::OnWelcome(std::shared_ptr<Connection> connection, const wire::Welcome& welcome) {
+  const Codec* const wanted = shared_->config.differences.get();
+  differences_agreed_ = wanted != nullptr && welcome.pull_differences() == wanted->info().spec;
+  if (differences_agreed_) {
+    return puller_.LeaveToAsking(absl::StrCat("as differences, ", wanted->info().spec));
+  }
+  puller_.OnWelcome(std::move(connection), welcome);
+  if (wanted == nullptr) return;
+  const std::string why = welcome.differences_refused().empty()
+                              ? "the server knows of none"
+                              : wire::Printable(welcome.differences_refused());
+  puller_.AddToMode(absl::StrCat("; no differences: ", why));
+  if (std::exchange(no_differences_because_, why) == why) return;
+  shared_->config.runtime->Log(
+      LogLevel::kWarning,
+      absl::StrCat("server ", server_,
+                   " answers pulls with the whole parameters, not differences: ", why));
+}
+
+// The most that an answer may have.
 size_t PullLane::BytesOf(const Part& part) const {
-  return shared_->config.codec_down->Bound(
-      shared_->config.layout.fragments()[part.fragment].elements);
+  const size_t elements = shared_->config.layout.fragments()[part.fragment].elements;
+  const size_t plain = shared_->config.codec_down->Bound(elements);
+  return shared_->config.differences == nullptr ? plain : std::max(plain, elements * sizeof(float));
 }
 
 absl::Span<float> PullLane::DestinationOf(const Part& part) const {
@@ -66,20 +86,29 @@ void PullLane::Add(std::shared_ptr<PullJob> job, uint32_t fragment) {
 }
 
 void PullLane::Pump() {
-  while (!waiting_.empty() && sender_->ready() && bytes_max_ > 0) {
-    const uint64_t id = waiting_.front();
+  while (sender_->ready() && bytes_max_ > 0) {
+    const auto next = NextToStart();
+    if (next == waiting_.end()) return;
+    const uint64_t id = *next;
     Part& part = parts_.at(id);
     const bool room =
         parts_under_way_ < parts_max_ && bytes_under_way_ + BytesOf(part) <= bytes_max_;
     if (!room && parts_under_way_ > 0) return;
-    waiting_.pop_front();
+    waiting_.erase(next);
     Start(id, part);
   }
+}
+
+std::deque<uint64_t>::iterator PullLane::NextToStart() {
+  return std::find_if(waiting_.begin(), waiting_.end(), [this](uint64_t id) {
+    return !fragments_under_way_.contains(parts_.at(id).fragment);
+  });
 }
 
 void PullLane::Start(uint64_t id, Part& part) {
   ++parts_under_way_;
   bytes_under_way_ += BytesOf(part);
+  if (shared_->config.differences != nullptr) fragments_under_way_.insert(part.fragment);
   if (!puller_.active()) return Ask(id, part);
   part.place = Place::kRead;
   puller_.Begin({.id = id,
@@ -87,6 +116,12 @@ void PullLane::Start(uint64_t id, Part& part) {
                  .window = part.job->window,
                  .version_min = part.version_min,
                  .destination = DestinationOf(part)});
+}
+
+void PullLane::LeavesFlight(const Part& part) {
+  bytes_under_way_ -= BytesOf(part);
+  --parts_under_way_;
+  fragments_under_way_.erase(part.fragment);
 }
 
 void PullLane::OnPulled(uint64_t id, OneSidedPuller::Outcome outcome, uint64_t version) {
@@ -117,9 +152,12 @@ void PullLane::Ask(uint64_t id, Part& part) {
     return;
   }
   const absl::Span<float> destination = DestinationOf(part);
+  part.held.reset();
+  if (differences_agreed_) part.held = copies_.Held(part.fragment);
+  const wire::ChainPosition held = part.held.value_or(wire::ChainPosition{});
   {
     absl::MutexLock lock(&mutex_);
-    targets_[id] = Target{.fragment = part.fragment, .destination = destination};
+    targets_[id] = Target{.fragment = part.fragment, .destination = destination, .held = held};
   }
   wire::FrameHeader header;
   header.type = static_cast<uint8_t>(wire::FrameType::kPull);
@@ -130,75 +168,12 @@ void PullLane::Ask(uint64_t id, Part& part) {
   header.base_version = part.version_min;
   header.window = part.job->window;
   header.codec = shared_->config.codec_down->info().wire_id;
+  if (part.held.has_value()) {
+    header.codec = shared_->config.differences->info().wire_id;
+    wire::SetHeld(held, header);
+  }
   wire::WriteHeader(header, frame->headroom(wire::kFrameHeaderBytes));
   sender_->SendFrame(std::make_shared<Buffer>(*std::move(frame)));
-}
-
-absl::StatusOr<Landing> PullLane::Land(const wire::FrameHeader& reply) {
-  absl::MutexLock lock(&mutex_);
-  if (reply.sequence == 0 || reply.sequence > last_id_) {
-    return Bad(absl::StrCat("answer to pull ", reply.sequence, ", which was never asked"));
-  }
-  auto it = targets_.find(reply.sequence);
-  // Withdrawn in the meantime: it must land somewhere, and is then dropped.
-  if (it == targets_.end()) return LandInBuffer(reply, kAnyFragmentBytesMax);
-  Target& target = it->second;
-  if (target.claimed) return Bad(absl::StrCat("second answer to pull ", reply.sequence));
-  target.claimed = true;
-  if (Failed(reply)) return LandInBuffer(reply, kControlBytesMax);
-  if (reply.fragment != target.fragment || reply.elements != target.destination.size()) {
-    return Bad(absl::StrCat("answer to pull ", reply.sequence, " has another fragment or length"));
-  }
-  if (reply.codec == kIdentityWireId) return LandInPlace(reply, target);
-  if (reply.codec != shared_->config.codec_down->info().wire_id) {
-    return Bad(absl::StrCat("answer to pull ", reply.sequence, " has codec ", reply.codec,
-                            ", which was not agreed on"));
-  }
-  return LandInBuffer(reply, EncodedBytesMax(target.destination.size()));
-}
-
-absl::StatusOr<Landing> PullLane::LandInPlace(const wire::FrameHeader& reply, Target& target) {
-  const size_t bytes = target.destination.size() * sizeof(float);
-  if (reply.payload_bytes != bytes) {
-    return Bad(absl::StrCat("answer to pull ", reply.sequence, " has ", reply.payload_bytes,
-                            " bytes of fp32 instead of ", bytes));
-  }
-  target.in_place = true;
-  Landing landing;
-  landing.destination =
-      absl::MakeSpan(reinterpret_cast<std::byte*>(target.destination.data()), bytes);
-  shared_->answers_arriving.fetch_add(1);
-  landing.done = [this, reply, payload = landing.destination](absl::Status status) {
-    const bool alone = shared_->answers_arriving.fetch_sub(1) == 1;
-    Arrived arrived{.id = reply.sequence, .header = reply};
-    // While nothing else arrives, this thread has nothing better to do than to look at what is still in its cache.
-    if (status.ok() &&
-        (reply.elements <= kElementsAtOnce || (alone && reply.elements <= kElementsAlone))) {
-      arrived.checked = wire::CheckPayload(reply, payload);
-    }
-    shared_->tasks.OnStateNow([this, arrived = std::move(arrived), status = std::move(status)] {
-      OnLanded(arrived, status);
-    });
-  };
-  return landing;
-}
-
-absl::StatusOr<Landing> PullLane::LandInBuffer(const wire::FrameHeader& reply, size_t bytes_max) {
-  if (reply.payload_bytes > bytes_max) {
-    return Bad(absl::StrCat("answer to pull ", reply.sequence, " has ", reply.payload_bytes,
-                            " bytes, more than the ", bytes_max, " that it may have"));
-  }
-  absl::StatusOr<Buffer> taken = shared_->pool.Take(reply.payload_bytes);
-  if (!taken.ok()) return taken.status();
-  auto buffer = std::make_shared<Buffer>(*std::move(taken));
-  Landing landing;
-  landing.destination = buffer->span();
-  landing.done = [this, reply, buffer](absl::Status status) {
-    shared_->tasks.OnState([this, reply, buffer, status = std::move(status)] {
-      OnLanded({.id = reply.sequence, .header = reply, .buffer = buffer}, status);
-    });
-  };
-  return landing;
 }
 
 void PullLane::OnLanded(Arrived arrived, const absl::Status& status) {
@@ -212,7 +187,8 @@ void PullLane::OnLanded(Arrived arrived, const absl::Status& status) {
   if (!status.ok()) return;
   Part& part = it->second;
   part.place = Place::kArrived;
-  if (arrived.checked.has_value()) {
+  arrived.keep = part.held.has_value();
+  if (arrived.checked.has_value() && !arrived.keep) {
     OnDecoded(arrived.id, arrived.header, *arrived.checked);
     return;
   }
@@ -224,21 +200,40 @@ void PullLane::OnLanded(Arrived arrived, const absl::Status& status) {
   });
 }
 
-absl::Status PullLane::Decode(const Arrived& arrived, absl::Span<float> destination) const {
+absl::Status PullLane::Decode(const Arrived& arrived, absl::Span<float> destination) {
+  const wire::FrameHeader& reply = arrived.header;
   if (arrived.buffer == nullptr) {
-    return wire::CheckPayload(
-        arrived.header, absl::MakeConstSpan(reinterpret_cast<const std::byte*>(destination.data()),
-                                            destination.size() * sizeof(float)));
+    absl::Status whole = arrived.checked.has_value()
+                             ? *arrived.checked
+                             : wire::CheckPayload(reply, tideway::BytesOf(destination));
+    if (whole.ok() && arrived.keep) {
+      copies_.Keep(reply.fragment, wire::ReachedOf(reply), destination);
+    }
+    return whole;
   }
   const absl::Span<const std::byte> payload = std::as_const(*arrived.buffer).span();
-  if (absl::Status whole = wire::CheckPayload(arrived.header, payload); !whole.ok()) return whole;
-  if (Failed(arrived.header)) return RefusalOf(payload);
+  if (absl::Status whole = wire::CheckPayload(reply, payload); !whole.ok()) return whole;
+  if (Failed(reply)) return RefusalOf(payload);
+  if (HasDifferences(reply)) {
+    return copies_.Advance(reply.fragment, *shared_->config.differences, wire::ReachedOf(reply),
+                           payload, destination);
+  }
   std::fill(destination.begin(), destination.end(), 0.0f);
   return shared_->config.codec_down->DecodeAdd(payload, 1.0f, destination);
 }
 
 void PullLane::OnDecoded(uint64_t id, const wire::FrameHeader& reply, const absl::Status& status) {
   Part& part = parts_.at(id);  // an arrived part is never withdrawn
+  // Our copy was another one than the server's. It is dropped, so the next answer is the whole one.
+  const bool mismatch =
+      HasDifferences(reply) && !Failed(reply) && absl::IsFailedPrecondition(status);
+  if (mismatch) TellOfMismatch(status);
+  if (mismatch && final_.ok() && !part.job->failed()) {
+    part.job->report.bytes += reply.payload_bytes;
+    BackToWaiting(id, part);
+    Pump();
+    return;
+  }
   if (!status.ok() && !Failed(reply) && final_.ok() && !part.job->failed()) {
     // Damaged on the way, or no encoding at all: the answer of a healthier connection may be better.
     sender_->Break(status);
@@ -247,12 +242,22 @@ void PullLane::OnDecoded(uint64_t id, const wire::FrameHeader& reply, const absl
     return;
   }
   if (status.ok()) {
+    if (HasDifferences(reply)) ++part.job->report.differences;
     Count(part, reply.fragment_version, reply.payload_bytes);
   } else {
     part.job->Fail(final_.ok() ? status : final_);
   }
   Settle(id);
   Pump();
+}
+
+void PullLane::TellOfMismatch(const absl::Status& status) {
+  if (std::exchange(told_of_mismatch_, true)) return;
+  shared_->config.runtime->Log(
+      LogLevel::kWarning,
+      absl::StrCat("server ", server_, ": ", status.message(),
+                   "; the whole parameters are pulled instead (said once). Do both ends run the "
+                   "same release?"));
 }
 
 void PullLane::Count(const Part& part, uint64_t version, uint64_t bytes) {
@@ -264,8 +269,7 @@ void PullLane::Count(const Part& part, uint64_t version, uint64_t bytes) {
 
 void PullLane::BackToWaiting(uint64_t id, Part& part) {
   part.place = Place::kWaiting;
-  bytes_under_way_ -= BytesOf(part);
-  --parts_under_way_;
+  LeavesFlight(part);
   waiting_.push_back(id);
   std::sort(waiting_.begin(), waiting_.end());  // in the order of the calls
 }
@@ -273,10 +277,7 @@ void PullLane::BackToWaiting(uint64_t id, Part& part) {
 void PullLane::Settle(uint64_t id) {
   auto node = parts_.extract(id);
   Part& part = node.mapped();
-  if (part.place != Place::kWaiting) {
-    bytes_under_way_ -= BytesOf(part);
-    --parts_under_way_;
-  }
+  if (part.place != Place::kWaiting) LeavesFlight(part);
   part.job->Settle();
 }
 

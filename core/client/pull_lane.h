@@ -6,6 +6,9 @@
 // Where an answer lands: raw fp32 straight in the user's destination, anything else in a buffer, from which it is decoded
 // into the destination. The transport asks for that on its own thread, so what it needs to know stands in a table under a lock.
 //
+// Where the server answers with differences, a part says which copy of its fragment is held here, and the answer takes that copy on
+// (pulled_copies.h). Parts of one fragment then go one after the other.
+//
 // Where the server's memory can be read, a part is read instead of asked for (one_sided_puller.h), within the same bounds; what
 // can't be had that way is asked for after all.
 //
@@ -23,9 +26,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -34,6 +39,9 @@
 #include "core/client/frame_sender.h"
 #include "core/client/one_sided_puller.h"
 #include "core/client/pull_job.h"
+#include "core/client/pulled_copies.h"
+#include "core/wire/chain_frames.h"
+#include "core/wire/control.h"
 #include "core/wire/frame.h"
 #include "tideway/transport.h"
 
@@ -43,9 +51,12 @@ class PullLane {
  public:
   PullLane(ClientShared* shared, FrameSender* sender, uint32_t server);
 
-  // Told of the connection and its welcome before OnReady.
-  OneSidedPuller& one_sided() { return puller_; }
-  const OneSidedPuller& one_sided() const { return puller_; }
+  // For the hello.
+  bool WantsOneSided(Connection& connection) { return puller_.Wanted(connection); }
+  // Before OnReady: what was settled about the way of pulls.
+  void OnWelcome(std::shared_ptr<Connection> connection, const wire::Welcome& welcome);
+  // "one-sided", or "two-sided: " and how or why. From any thread.
+  std::string mode() const { return puller_.mode(); }
 
   // Takes on the part of `job` that is `fragment`, and settles it with the job in the end.
   void Add(std::shared_ptr<PullJob> job, uint32_t fragment);
@@ -67,11 +78,13 @@ class PullLane {
     uint32_t fragment = 0;
     uint64_t version_min = 0;
     Place place = Place::kWaiting;
+    std::optional<wire::ChainPosition> held = {};  // as was said with the question; none: none was
   };
   // What Land needs of a part that was asked for.
   struct Target {
     uint32_t fragment = 0;
     absl::Span<float> destination;
+    wire::ChainPosition held;
     bool claimed = false;   // an answer is landing
     bool in_place = false;  // ... in the user's memory
   };
@@ -80,27 +93,42 @@ class PullLane {
     wire::FrameHeader header;
     std::shared_ptr<Buffer> buffer = nullptr;  // null: landed in place
     std::optional<absl::Status> checked = {};  // against its hash, if that was done
+    bool keep = false;                         // the copy, for differences from it
   };
 
   size_t BytesOf(const Part& part) const;
   absl::Span<float> DestinationOf(const Part& part) const;
   void Pump();
+  // The first that waits and may start, or waiting_.end().
+  std::deque<uint64_t>::iterator NextToStart();
   void Start(uint64_t id, Part& part);
+  // REQUIRES: the part does not wait.
+  void LeavesFlight(const Part& part);
   void Ask(uint64_t id, Part& part);
   void OnPulled(uint64_t id, OneSidedPuller::Outcome outcome, uint64_t version);
+  absl::Status CheckDifferences(const wire::FrameHeader& reply, const Target& target) const;
   absl::StatusOr<Landing> LandInPlace(const wire::FrameHeader& reply, Target& target);
   absl::StatusOr<Landing> LandInBuffer(const wire::FrameHeader& reply, size_t bytes_max);
 
   void OnLanded(Arrived arrived, const absl::Status& status);
-  absl::Status Decode(const Arrived& arrived, absl::Span<float> destination) const;
+  absl::Status Decode(const Arrived& arrived, absl::Span<float> destination);
   void OnDecoded(uint64_t id, const wire::FrameHeader& reply, const absl::Status& status);
+  void TellOfMismatch(const absl::Status& status);
   void Count(const Part& part, uint64_t version, uint64_t bytes);
   void BackToWaiting(uint64_t id, Part& part);
   void Settle(uint64_t id);
 
   ClientShared* const shared_;
   FrameSender* const sender_;
+  const uint32_t server_;
   OneSidedPuller puller_;
+
+  // The copy of a fragment under way is whoever's decodes it; any other one the state strand's.
+  PulledCopies copies_;
+  bool differences_agreed_ = false;  // over this connection
+  std::string no_differences_because_;
+  bool told_of_mismatch_ = false;
+  absl::flat_hash_set<uint32_t> fragments_under_way_;  // only if differences are wanted
 
   std::map<uint64_t, Part> parts_;  // by request id: in the order of the calls
   std::deque<uint64_t> waiting_;    // ids

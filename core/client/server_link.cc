@@ -70,13 +70,13 @@ std::string ServerLink::name() const {
 
 ConnectionInfo ServerLink::info() const {
   ConnectionInfo info = report_.connection();
-  info.details["pull"] = pulls_.one_sided().mode();
+  info.details["pull"] = pulls_.mode();
   return info;
 }
 
 TransportReport ServerLink::report() const {
   TransportReport report = report_.report();
-  report.connection.details["pull"] = pulls_.one_sided().mode();
+  report.connection.details["pull"] = pulls_.mode();
   return report;
 }
 
@@ -181,7 +181,8 @@ void ServerLink::SendHello() {
   hello.set_codec_up(config.codec_up->info().spec);
   hello.set_codec_down(config.codec_down->info().spec);
   hello.set_bytes_in_flight_max(config.options.bytes_in_flight_max);
-  hello.set_one_sided(pulls_.one_sided().Wanted(*connection_));
+  if (config.differences != nullptr) hello.set_pull_differences(config.differences->info().spec);
+  hello.set_one_sided(pulls_.WantsOneSided(*connection_));
   wire::FrameHeader header;
   header.type = static_cast<uint8_t>(wire::FrameType::kHello);
   absl::StatusOr<Buffer> frame = wire::PackControl(header, hello, shared_->pool);
@@ -424,7 +425,7 @@ absl::Status ServerLink::OnWelcome(absl::Span<const std::byte> payload) {
       std::min<uint64_t>(shared_->config.options.bytes_in_flight_max, welcome->credit_bytes());
   pushes_.OnReady(credit, std::min<size_t>(welcome->pushes_in_flight_max(), kPushesInFlightMax));
   requests_.OnReady();
-  pulls_.one_sided().OnWelcome(connection_, *welcome);
+  pulls_.OnWelcome(connection_, *welcome);
   // A server counts a pull until the answer has left it, which it may notice later than we do: half of what it allows.
   pulls_.OnReady(shared_->config.options.bytes_in_flight_max,
                  std::min<size_t>(welcome->pulls_in_flight_max(), kPullsInFlightMax) / 2);

@@ -1,9 +1,9 @@
 // Fragment: the master copy of one contiguous range of the parameters: theta, the outer optimizer's state, the version, the
 // memory of who has pushed what, and what is published for pulls.
 //
-// Threads: what changes the master copy (Push, Publish, Expose, Export) runs on the fragment's strand, one after the other; the owner
-// sees to that by calling them there. TryPublished, version and durable_version may be called from any thread and never wait
-// for the strand.
+// Threads: what changes the master copy or what is published (Push, Publish, AnswerByDifferences, Expose, Export) runs on the
+// fragment's strand, one after the other; the owner sees to that by calling them there. TryPublished, version and
+// durable_version may be called from any thread and never wait for the strand.
 //
 // Every push that changes theta is in the exposed directory before it is acknowledged, so that a worker which reads the directory
 // afterwards knows at least its own pushes.
@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -26,6 +27,8 @@
 #include "core/server/dedup_window.h"
 #include "core/server/exposed_area.h"
 #include "core/server/published.h"
+#include "core/server/published_chain.h"
+#include "core/wire/chain_frames.h"
 #include "core/wire/frame.h"
 #include "tideway/buffer.h"
 #include "tideway/codec.h"
@@ -82,6 +85,12 @@ class Fragment {
   std::shared_ptr<Published> TryPublished(uint64_t window);
   std::shared_ptr<Published> Publish(uint64_t window);
 
+  // The answer to a pull by differences, from the published chain of `codec`. A chain that is begun gets the id `fresh_id`, which is
+  // random. Chains whose codec nobody holds any more make room for it. On the strand.
+  PublishedChain::Answer AnswerByDifferences(uint64_t window,
+                                             const std::shared_ptr<const Codec>& codec,
+                                             wire::ChainPosition held, uint64_t fresh_id);
+
   // From now on, what is published lies in the area, where the fragment is the one at `index`. On the strand, at most once.
   void Expose(std::shared_ptr<ExposedArea> area, size_t index);
 
@@ -101,8 +110,14 @@ class Fragment {
   const OuterOptimizer* const optimizer_;
   const optim::StalenessPolicy* const staleness_;
 
+  struct Chain {
+    PublishedChain published;
+    std::weak_ptr<const Codec> codec;  // expired: no session uses it
+  };
+
   // Strand only.
   State state_;
+  std::map<std::string, Chain> chains_;  // by the codec's spec
 
   // Any thread.
   std::atomic<uint64_t> version_;

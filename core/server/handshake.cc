@@ -70,6 +70,18 @@ absl::StatusOr<Session::Identity> ServerCore::Identify(const std::shared_ptr<Ses
   return identity;
 }
 
+void ServerCore::OfferDifferences(const wire::Hello& hello, Session::Identity& identity,
+                                  wire::Welcome& welcome) {
+  if (hello.pull_differences().empty()) return;
+  auto codec = difference_codecs_.Take(hello.pull_differences());
+  if (!codec.ok()) {  // the client can do without
+    welcome.set_differences_refused(std::string(codec.status().message()));
+    return;
+  }
+  identity.differences = *std::move(codec);
+  welcome.set_pull_differences(identity.differences->info().spec);
+}
+
 absl::Status ServerCore::AdmitWorker(const std::shared_ptr<Session>& session,
                                      const wire::Hello& hello, Session::Identity& identity) {
   uint64_t forgotten = 0;
@@ -116,7 +128,9 @@ void ServerCore::HandleHello(const std::shared_ptr<Session>& session, const wire
   welcome.set_pulls_in_flight_max(kPullsInFlightMax);
   welcome.set_lease_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.lease)));
   welcome.set_library_version(kVersion);
-  if (!hello.one_sided()) return session->Open(*std::move(identity), welcome);
+  OfferDifferences(hello, *identity, welcome);
+  if (!hello.one_sided() || identity->differences != nullptr)
+    return session->Open(*std::move(identity), welcome);
   // Not here: registering memory takes long, and this is the transport's thread.
   executor().Post([self = shared_from_this(), session, identity = *std::move(identity),
                    welcome = std::move(welcome)]() mutable {

@@ -30,6 +30,17 @@ absl::Status CheckPush(const wire::FrameHeader& header, absl::Span<const std::by
   return absl::OkStatus();
 }
 
+wire::FrameHeader ReplyTo(const wire::FrameHeader& pull, uint8_t codec) {
+  wire::FrameHeader reply;
+  reply.type = static_cast<uint8_t>(wire::FrameType::kPullReply);
+  reply.sequence = pull.sequence;
+  reply.fragment = pull.fragment;
+  reply.elements = pull.elements;
+  reply.window = pull.window;
+  reply.codec = codec;
+  return reply;
+}
+
 }  // namespace
 
 ServerCore::ServerCore(Runtime* runtime, ServerOptions options, const Layout& layout)
@@ -37,7 +48,8 @@ ServerCore::ServerCore(Runtime* runtime, ServerOptions options, const Layout& la
       options_(std::move(options)),
       layout_(layout),
       started_(runtime->executor().Now()),
-      pool_(PoolBytesMax(options_)) {}
+      pool_(PoolBytesMax(options_)),
+      difference_codecs_(&runtime->codecs(), options_.difference_codecs_max) {}
 
 absl::StatusOr<std::shared_ptr<ServerCore>> ServerCore::Create(Runtime* runtime,
                                                                ServerOptions options,
@@ -61,6 +73,10 @@ absl::Status ServerCore::Configure() {
       options_.sessions_max > kSessionsMax) {
     return absl::InvalidArgumentError(
         absl::StrCat("lease must be positive and sessions_max between 1 and ", kSessionsMax));
+  }
+  if (options_.difference_codecs_max > kDifferenceCodecsMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("difference_codecs_max must be at most ", kDifferenceCodecsMax));
   }
   if (options_.credit_bytes < EncodedBytesMax(layout_.fragment_bytes_max() / sizeof(float))) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -320,36 +336,58 @@ void ServerCore::HandlePull(const std::shared_ptr<Session>& session,
                             const wire::FrameHeader& header) {
   Slot& slot = this->slot(header.fragment);
   slot.publishes_left.store(kPublishesPerAsk);
+  if (session->identity().differences != nullptr) {
+    slot.strand.PostUrgent([self = shared_from_this(), &slot, session, header] {
+      if (!self->stopped_) self->AnswerByDifferences(slot, session, header);
+    });
+    return;
+  }
   auto published = slot.fragment->TryPublished(header.window);
   if (published != nullptr && published->Find(*session->identity().codec_down) != nullptr) {
-    return AnswerPull(slot, session, header, std::move(published));
+    return AnswerPull(session, header, std::move(published));
   }
   // In front of the pushes that wait: a pull waits for the one that is running at most.
   slot.strand.PostUrgent([self = shared_from_this(), &slot, session, header] {
     if (self->stopped_) return;
-    self->AnswerPull(slot, session, header, slot.fragment->Publish(header.window));
+    self->AnswerPull(session, header, slot.fragment->Publish(header.window));
   });
 }
 
-void ServerCore::AnswerPull(Slot& slot, const std::shared_ptr<Session>& session,
+void ServerCore::AnswerPull(const std::shared_ptr<Session>& session,
                             const wire::FrameHeader& header, std::shared_ptr<Published> published) {
   const Codec& codec = *session->identity().codec_down;
-  wire::FrameHeader reply;
-  reply.type = static_cast<uint8_t>(wire::FrameType::kPullReply);
-  reply.sequence = header.sequence;
-  reply.fragment = header.fragment;
-  reply.elements = static_cast<uint32_t>(slot.fragment->spec().elements);
-  reply.window = header.window;
-  reply.codec = codec.info().wire_id;
+  wire::FrameHeader reply = ReplyTo(header, codec.info().wire_id);
   auto encoded = published->Encode(codec);
   if (!encoded.ok()) return session->FailPull(reply, encoded.status());
+  reply.fragment_version = published->version();
+  EmitPublish(*session, header, published->version());
+  session->AnswerPull(reply, (*encoded)->bytes, (*encoded)->hash, std::move(published));
+}
+
+void ServerCore::AnswerByDifferences(Slot& slot, const std::shared_ptr<Session>& session,
+                                     const wire::FrameHeader& header) {
+  const auto& codec = session->identity().differences;
+  PublishedChain::Answer answer = slot.fragment->AnswerByDifferences(
+      header.window, codec, wire::HeldOf(header), executor().Random());
+  wire::FrameHeader reply = ReplyTo(header, kIdentityWireId);
+  wire::SetReached(answer.reached, reply);
+  if (answer.start.has_value()) {
+    reply.flags = wire::kFlagDifferences;
+    reply.codec = codec->info().wire_id;
+    wire::SetStart(answer.start->version, reply);
+  }
+  EmitPublish(*session, header, answer.reached.version);
+  session->AnswerPull(reply, answer.bytes, answer.hash, std::move(answer.memory));
+}
+
+void ServerCore::EmitPublish(const Session& session, const wire::FrameHeader& header,
+                             uint64_t version) {
   Emit({.kind = ServerEvent::Kind::kPublish,
-        .worker = session->worker() == nullptr ? 0 : session->worker()->id(),
+        .worker = session.worker() == nullptr ? 0 : session.worker()->id(),
         .sequence = header.sequence,
         .fragment = header.fragment,
-        .version = published->version(),
+        .version = version,
         .window = header.window});
-  session->AnswerPull(reply, std::move(published), **encoded);
 }
 
 }  // namespace tideway

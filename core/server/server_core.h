@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "core/runtime/strand.h"
+#include "core/server/difference_codecs.h"
 #include "core/server/exposed_area.h"
 #include "core/server/fragment.h"
 #include "core/server/leader.h"
@@ -94,6 +95,9 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   absl::Status CheckHello(const wire::Hello& hello) const;
   absl::StatusOr<Session::Identity> Identify(const std::shared_ptr<Session>& session,
                                              const wire::Hello& hello);
+  // Settles whether pulls travel as differences, and says so in the welcome.
+  void OfferDifferences(const wire::Hello& hello, Session::Identity& identity,
+                        wire::Welcome& welcome);
   absl::Status AdmitWorker(const std::shared_ptr<Session>& session, const wire::Hello& hello,
                            Session::Identity& identity);
   // Adds to the welcome what the client needs to pull without asking, if that can be had. May take long.
@@ -111,8 +115,12 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
                  const wire::FrameHeader& header, const Buffer& payload);
   void CountPush(const Fragment::PushOutput& output);
-  void AnswerPull(Slot& slot, const std::shared_ptr<Session>& session,
-                  const wire::FrameHeader& header, std::shared_ptr<Published> published);
+  void AnswerPull(const std::shared_ptr<Session>& session, const wire::FrameHeader& header,
+                  std::shared_ptr<Published> published);
+  // On the fragment's strand.
+  void AnswerByDifferences(Slot& slot, const std::shared_ptr<Session>& session,
+                           const wire::FrameHeader& header);
+  void EmitPublish(const Session& session, const wire::FrameHeader& header, uint64_t version);
   void HandleAssignment(const std::shared_ptr<Session>& session, uint64_t sequence,
                         const wire::AssignmentRequest& request);
   void HandleSnapshot(const std::shared_ptr<Session>& session, uint64_t sequence);
@@ -128,6 +136,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   const Layout layout_;
   const absl::Time started_;
   BufferPool pool_;
+  DifferenceCodecs difference_codecs_;
   std::unique_ptr<OuterOptimizer> optimizer_;
   std::unique_ptr<optim::StalenessPolicy> staleness_;
   std::vector<std::unique_ptr<Slot>> slots_;       // immutable after Create

@@ -262,22 +262,21 @@ void Session::AckPush(const wire::FrameHeader& ack, size_t payload_bytes) {
                    [header = std::move(header)](absl::Status) {});
 }
 
-void Session::AnswerPull(wire::FrameHeader reply, std::shared_ptr<Published> published,
-                         const Published::Encoded& encoded) {
+void Session::AnswerPull(wire::FrameHeader reply, absl::Span<const std::byte> bytes, uint64_t hash,
+                         std::shared_ptr<const void> memory) {
   auto connection = this->connection();
   if (connection == nullptr) return;
   if (identity_.worker != nullptr) {
-    identity_.worker->CountPull(encoded.bytes.size(), published->values().size() * sizeof(float));
+    identity_.worker->CountPull(bytes.size(), reply.elements * sizeof(float));
   }
   reply.session = id_;
-  reply.fragment_version = published->version();
-  reply.payload_bytes = static_cast<uint32_t>(encoded.bytes.size());
-  reply.payload_hash = encoded.hash;
+  reply.payload_bytes = static_cast<uint32_t>(bytes.size());
+  reply.payload_hash = hash;
   auto header = Written(reply);
-  Message message{*header, {encoded.bytes}};
+  Message message{*header, {bytes}};
   connection->Send(std::move(message), absl::InfiniteFuture(),
                    [self = shared_from_this(), header = std::move(header),
-                    published = std::move(published)](absl::Status) { self->pulls_.fetch_sub(1); });
+                    memory = std::move(memory)](absl::Status) { self->pulls_.fetch_sub(1); });
 }
 
 void Session::FailPull(wire::FrameHeader reply, const absl::Status& why) {

@@ -28,7 +28,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "core/server/published.h"
 #include "core/server/worker_table.h"
 #include "core/wire/control.h"
 #include "core/wire/frame.h"
@@ -51,6 +50,7 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
     uint64_t incarnation = 0;
     std::unique_ptr<Codec> codec_up;
     std::unique_ptr<Codec> codec_down;
+    std::shared_ptr<const Codec> differences;  // null: pulls are answered with codec_down
     size_t credit_bytes = 0;
   };
 
@@ -68,9 +68,10 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
 
   // The answer to a push: gives its credit back and sends the ack.
   void AckPush(const wire::FrameHeader& ack, size_t payload_bytes);
-  // The answer to a pull, sent straight from `published`, or the reason why there is none.
-  void AnswerPull(wire::FrameHeader reply, std::shared_ptr<Published> published,
-                  const Published::Encoded& encoded);
+  // The answer to a pull, sent straight from `bytes`, whose hash is `hash` and which live as long as `memory`; or the reason why
+  // there is none.
+  void AnswerPull(wire::FrameHeader reply, absl::Span<const std::byte> bytes, uint64_t hash,
+                  std::shared_ptr<const void> memory);
   void FailPull(wire::FrameHeader reply, const absl::Status& why);
   void AnswerRequest(uint64_t sequence, const wire::ControlReply& reply);
 

@@ -17,7 +17,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "the wire is little-endian and headers are copied as they are in memory");
 
-constexpr uint16_t kFlagsKnown = kFlagDuplicate | kFlagFailed;
+constexpr uint16_t kFlagsKnown = kFlagDuplicate | kFlagFailed | kFlagDifferences;
 
 uint32_t HashHeader(const FrameHeader& header) {
   return static_cast<uint32_t>(XXH3_64bits(&header, offsetof(FrameHeader, header_hash)));

@@ -56,6 +56,8 @@ inline constexpr uint16_t kFlagDuplicate =
     1;  // kPushAck: recognised; `verdict` is the original one
 inline constexpr uint16_t kFlagFailed =
     2;  // kPullReply: payload is a Refusal that says why this pull failed
+inline constexpr uint16_t kFlagDifferences =
+    4;  // kPullReply: payload is a row of differences (core/wire/chain_frames.h)
 
 struct FrameHeader {
   uint32_t magic = kMagic;
@@ -72,7 +74,7 @@ struct FrameHeader {
   uint64_t window = 0;           // kPull: the grace window to pull for, or 0
   uint64_t floor =
       0;  // kPush: every sequence below it has been acknowledged to the client, so the server
-          // may forget it
+          // may forget it. kPull, kPullReply: the chain, see core/wire/chain_frames.h
   uint32_t fragment = 0;
   uint32_t elements = 0;     // of the fragment
   uint32_t inner_steps = 0;  // kPush: that made the delta

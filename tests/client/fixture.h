@@ -32,7 +32,8 @@ inline std::vector<float> Counting(size_t elements, float begin = 1.0f) {
 
 class ClientTest : public ::testing::Test {
  protected:
-  explicit ClientTest(uint64_t seed = 1) : executor(seed), server(&executor, SixteenFloats()) {}
+  explicit ClientTest(uint64_t seed = 1, const Layout& layout = SixteenFloats())
+      : executor(seed), server(&executor, layout) {}
 
   // A client that is closed as the simulation demands: the executor runs until nothing of it is left.
   ~ClientTest() override { Drop(); }

@@ -215,6 +215,7 @@ class TrainerTest(unittest.TestCase):
             (["--data", "text.txt", "--codec", "zip"], "zip"),
             (["--data", "text.txt", "--codec", "topk:density=7"], "density"),
             (["--data", "text.txt", "--codec-down", "topk:density=0.1"], "topk"),
+            (["--data", "text.txt", "--pull-differences", "zip"], "pull-differences"),
             (["--data", "text.txt", "--outer", "adam"], "adam"),
             (["--data", "text.txt", "--method", "magic"], "magic"),
             (["--data", "text.txt", "--transport", "pigeon"], "pigeon"),

@@ -61,6 +61,12 @@ struct ClientOptions {
 
   std::string codec_up = "identity";    // for deltas
   std::string codec_down = "identity";  // for parameters; must be dense (CodecInfo::dense)
+  // Pulls bring what has changed since the last one, as differences made with this codec: any one, sparse ones (topk) too, since
+  // what a difference leaves out is in the next. All clients of one codec get the same parameters, bit for bit; they are off the
+  // master copy by what the last difference left out, and equal it with a codec that knows versions (sparse_lossless). Costs one more copy of the parameters here, and a published copy and its
+  // last differences there. A server that doesn't offer it answers with codec_down; connections() says which and why.
+  // Empty: pulls bring the whole parameters.
+  std::string pull_differences = {};
   // Error feedback for lossy codec_up: what encoding left over is added to the next delta, times residual_decay.
   bool error_feedback = true;
   float residual_decay = 1.0f;
@@ -71,7 +77,7 @@ struct ClientOptions {
       size_t{16} << 20;  // encoded bytes un-acked per server; the server may grant less
   absl::Duration reconnect_timeout = absl::Seconds(60);
   // Read parameters straight from the servers' memory, without their CPUs, where the transport can (RDMA, shared memory) and
-  // codec_down is identity. What can't be read is asked for; connections() says which and why.
+  // codec_down is identity, unless the server answers with differences. What can't be read is asked for; connections() says which and why.
   bool one_sided_pull = true;
 };
 
@@ -104,7 +110,8 @@ struct PullReport {
   uint64_t version_max = 0;
   uint64_t bytes = 0;  // encoded
   uint64_t bytes_fp32 = 0;
-  uint32_t one_sided = 0;  // of the fragments: read from the server's memory, without its CPU
+  uint32_t one_sided = 0;    // of the fragments: read from the server's memory, without its CPU
+  uint32_t differences = 0;  // of the fragments: came as differences from what was here
 };
 
 class Client {
@@ -164,7 +171,7 @@ class Client {
   virtual absl::Status SetResidual(std::vector<float> residual) = 0;
 
   // The layout, and which connection each server got: transport, addresses, details; details["pull"] is "one-sided", or
-  // "two-sided: " and why.
+  // "two-sided: " and how or why.
   virtual const Layout& layout() const = 0;
   virtual std::vector<ConnectionInfo> connections() const = 0;
   // One per server, in the order of their indices: the path of its data, and why not another one.

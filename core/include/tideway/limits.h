@@ -77,6 +77,11 @@ inline constexpr size_t kOneSidedBytesMaxDefault = size_t{8} << 30;  // of one s
 inline constexpr size_t kDirectoryReadBytesMax = size_t{64} << 10;   // of one read of the directory
 inline constexpr int kOneSidedTriesMax = 4;  // reads of one fragment before it is asked for
 
+// --- pulls by differences -------------------------------------------------------------------------
+inline constexpr size_t kDifferenceCodecsMax = 4;  // that a server makes differences with at a time
+inline constexpr size_t kChainLinksMax = 64;       // differences kept per fragment and codec
+inline constexpr size_t kChainAnswersKept = 2;     // ready to be sent again, per fragment and codec
+
 // No codec may need more than this for `elements` floats: bounds what a receiver accepts unseen.
 constexpr size_t EncodedBytesMax(size_t elements) { return 8 * elements + 1024; }
 

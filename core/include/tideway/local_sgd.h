@@ -24,8 +24,8 @@
 // Threads: one training thread calls everything but `RequestStop`. The parameters are read and written only inside Join and
 // AfterInnerStep, on the calling thread; between calls they are the trainer's. Blocks only as said above.
 //
-// Memory: two copies of the parameters (as pulled, and being exchanged), the residual if codec_up is lossy, and encoded bytes
-// in flight.
+// Memory: two copies of the parameters (as pulled, and being exchanged), a third with pull_differences, the residual if codec_up is
+// lossy, and encoded bytes in flight.
 //
 // Statuses: those of Client. After an error other than INVALID_ARGUMENT (a NaN, naming the tensor) the object can only be left.
 
@@ -62,6 +62,7 @@ struct LocalSgdOptions {
   std::string worker = {};
   std::string codec_up = "identity";
   std::string codec_down = "identity";
+  std::string pull_differences = {};
   bool error_feedback = true;
   float residual_decay = 1.0f;
 

@@ -84,6 +84,9 @@ struct ServerOptions {
   // Memory that clients may read without this server's CPU, where the transport can (RDMA, shared memory): six times the fp32
   // parameters of this server, registered when the first such client comes. 0: no client may. A client that may not, asks.
   size_t one_sided_bytes_max = kOneSidedBytesMaxDefault;
+  // Codecs that this server makes differences for pulls with, at a time (ClientOptions::pull_differences). Each costs two to four
+  // times the fp32 parameters of this server, eight times at most. A client with one too many pulls as without. 0: nobody may.
+  size_t difference_codecs_max = kDifferenceCodecsMax;
   // Where snapshots go: one folder per snapshot, and LATEST. Empty: snapshots are refused.
   std::string snapshot_dir = {};
   absl::Duration snapshot_interval = absl::ZeroDuration();  // zero: only when asked for
