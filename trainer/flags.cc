@@ -89,7 +89,7 @@ void AddMethodFlags(CLI::App* app, Settings* s, Extras* extras) {
       ->group(group);
   app->add_option("--codec", s->codec,
                   "of deltas, up: identity | bf16 | int8:block=256 | "
-                  "topk:density=0.01,values=int8")
+                  "topk:density=0.01,values=int8 | auto (the quickest of identity, bf16, int8)")
       ->capture_default_str()
       ->group(group);
   app->add_option("--codec-down", s->codec_down, "of parameters, down: identity | bf16")

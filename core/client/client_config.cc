@@ -1,6 +1,7 @@
 #include "core/client/client_config.h"
 
 #include <cmath>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -65,7 +66,42 @@ absl::StatusOr<std::unique_ptr<const Codec>> MakeCodec(const Runtime& runtime, c
   return std::unique_ptr<const Codec>(*std::move(codec));
 }
 
+struct CodecsUp {
+  std::unique_ptr<const Codec> first;
+  std::vector<std::unique_ptr<const Codec>> also;
+};
+
+absl::StatusOr<CodecsUp> MakeCodecsUp(const Runtime& runtime, const ClientOptions& options) {
+  CodecsUp made;
+  const bool choose = options.codec_up == kAutoCodec;
+  auto first = MakeCodec(runtime, "codec_up", choose ? "identity" : options.codec_up);
+  if (!first.ok()) return first.status();
+  made.first = *std::move(first);
+  if (!choose) return made;
+  if (options.codecs_up.size() >= kCodecsUpMax) {
+    return Invalid(absl::StrCat("codecs_up names ", options.codecs_up.size(),
+                                " codecs; give at most ", kCodecsUpMax - 1));
+  }
+  std::set<uint8_t> wire_ids = {made.first->info().wire_id};
+  for (const std::string& spec : options.codecs_up) {
+    auto codec = MakeCodec(runtime, "codecs_up", spec);
+    if (!codec.ok()) return codec.status();
+    if (!wire_ids.insert((*codec)->info().wire_id).second) {
+      return Invalid(absl::StrCat("codecs_up '", spec, "': ", (*codec)->info().name,
+                                  " is among them already; of one codec, give one"));
+    }
+    made.also.push_back(*std::move(codec));
+  }
+  return made;
+}
+
 }  // namespace
+
+std::vector<const Codec*> ClientConfig::candidates_up() const {
+  std::vector<const Codec*> all = {codec_up.get()};
+  for (const auto& codec : codecs_up_also) all.push_back(codec.get());
+  return all;
+}
 
 size_t ClientConfig::pool_bytes_max() const {
   const size_t fragment = EncodedBytesMax(layout.fragment_bytes_max() / sizeof(float));
@@ -78,7 +114,7 @@ absl::StatusOr<ClientConfig> MakeClientConfig(Runtime* runtime, ClientOptions op
   if (absl::Status status = CheckNumbers(options, layout); !status.ok()) return status;
   auto servers = ParseServers(*runtime, options.servers);
   if (!servers.ok()) return servers.status();
-  auto up = MakeCodec(*runtime, "codec_up", options.codec_up);
+  auto up = MakeCodecsUp(*runtime, options);
   if (!up.ok()) return up.status();
   auto down = MakeCodec(*runtime, "codec_down", options.codec_down);
   if (!down.ok()) return down.status();
@@ -103,7 +139,8 @@ absl::StatusOr<ClientConfig> MakeClientConfig(Runtime* runtime, ClientOptions op
                       .options = std::move(options),
                       .layout = layout,
                       .servers = *std::move(servers),
-                      .codec_up = *std::move(up),
+                      .codec_up = std::move(up->first),
+                      .codecs_up_also = std::move(up->also),
                       .codec_down = *std::move(down),
                       .differences = std::move(differences),
                       .incarnation = incarnation};

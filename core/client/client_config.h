@@ -22,9 +22,14 @@ struct ClientConfig {
   Layout layout;
   std::vector<Uri> servers;
   std::unique_ptr<const Codec> codec_up;
+  std::vector<std::unique_ptr<const Codec>>
+      codecs_up_also;  // codec_up "auto": to choose from, beside codec_up
   std::unique_ptr<const Codec> codec_down;
   std::unique_ptr<const Codec> differences;  // null: pulls bring the whole parameters
   uint64_t incarnation;                      // never 0
+
+  // All that pushes may be encoded with, codec_up first.
+  std::vector<const Codec*> candidates_up() const;
 
   // Enough for everything that the lanes may have under way at once, and still a bound.
   size_t pool_bytes_max() const;

@@ -162,7 +162,8 @@ void ClientCore::StartPush(absl::Span<const float> delta, const PushOptions& opt
 
 absl::Status ClientCore::CheckDelta(PushJob& job) const {
   if (job.known_finite) return absl::OkStatus();
-  if (shared_.config.codec_up->info().wire_id != kIdentityWireId) {
+  const ClientConfig& config = shared_.config;
+  if (config.codec_up->info().wire_id != kIdentityWireId || !config.codecs_up_also.empty()) {
     return CheckFinite(job.delta, layout(), "delta");
   }
   job.hashes.reserve(layout().fragments().size());

@@ -168,6 +168,7 @@ absl::Status LocalSgdImpl::Start(const Layout& layout) {
                                {.servers = options_.servers,
                                 .worker = options_.worker,
                                 .codec_up = options_.codec_up,
+                                .codecs_up = options_.codecs_up,
                                 .codec_down = options_.codec_down,
                                 .pull_differences = options_.pull_differences,
                                 .error_feedback = options_.error_feedback,

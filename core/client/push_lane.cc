@@ -30,7 +30,8 @@ PushLane::PushLane(ClientShared* shared, FrameSender* sender, uint32_t server)
     : shared_(shared),
       sender_(sender),
       codec_strand_(shared->tasks.NewStrand()),
-      residual_(&shared->config.layout, server, shared->config.options.error_feedback) {}
+      residual_(&shared->config.layout, server, shared->config.options.error_feedback),
+      codecs_(shared->config.candidates_up(), shared->config.layout.fragments_of(server).size()) {}
 
 absl::Span<const float> PushLane::DeltaOf(const Part& part) const {
   const FragmentSpec& spec = shared_->config.layout.fragments()[part.fragment];
@@ -59,7 +60,8 @@ void PushLane::Pump(bool at_once) {
   const ClientConfig& config = shared_->config;
   while (!waiting_.empty()) {
     Part& next = waiting_.front();
-    const size_t bound = config.codec_up->Bound(config.layout.fragments()[next.fragment].elements);
+    if (next.codec == nullptr) next.codec = &codecs_.For(next.job, shared_->tasks.Now());
+    const size_t bound = next.codec->Bound(config.layout.fragments()[next.fragment].elements);
     if (!HasRoomFor(bound)) return;
     next.credit_bytes = bound;
     credit_bytes_used_ += bound;
@@ -89,8 +91,7 @@ void PushLane::Encode(Part part, bool at_once) {
 }
 
 bool PushLane::AsItIs(const Part& part) const {
-  return shared_->config.codec_up->info().wire_id == kIdentityWireId &&
-         residual_.EmptyFor(part.fragment);
+  return part.codec->info().wire_id == kIdentityWireId && residual_.EmptyFor(part.fragment);
 }
 
 absl::Status PushLane::EncodeHere(Part& part) {
@@ -120,7 +121,7 @@ absl::Status PushLane::Lend(Part& part) {
 absl::Status PushLane::EncodeInBuffer(Part& part) {
   absl::StatusOr<Buffer> buffer = shared_->pool.Take(part.credit_bytes);
   if (!buffer.ok()) return buffer.status();
-  const auto bytes = residual_.Encode(*shared_->config.codec_up, part.fragment, DeltaOf(part),
+  const auto bytes = residual_.Encode(*part.codec, part.fragment, DeltaOf(part),
                                       shared_->config.options.residual_decay, buffer->span());
   if (!bytes.ok()) return bytes.status();
   buffer->Truncate(*bytes);
@@ -165,7 +166,7 @@ void PushLane::SendFirst(Part part) {
   header.elements =
       static_cast<uint32_t>(shared_->config.layout.fragments()[part.fragment].elements);
   header.inner_steps = part.job->inner_steps;
-  header.codec = shared_->config.codec_up->info().wire_id;
+  header.codec = part.codec->info().wire_id;
   header.payload_bytes = static_cast<uint32_t>(part.frame->payload.size());
   Part& kept = sent_[header.sequence] = std::move(part);
   SendAgain(kept);
@@ -188,6 +189,7 @@ void PushLane::SendAgain(Part& part) {
 void PushLane::OnReady(size_t credit_bytes, size_t pushes_max) {
   credit_bytes_max_ = std::max<size_t>(credit_bytes, 1);
   parts_max_ = std::max<size_t>(pushes_max, 1);
+  if (!sent_.empty()) codecs_.Disturbed();
   for (auto& [sequence, part] : sent_) SendAgain(part);
   while (!unsent_.empty()) {
     Part part = std::move(unsent_.front());
@@ -214,6 +216,8 @@ absl::Status PushLane::OnAck(const wire::FrameHeader& ack) {
   uint64_t& acked = shared_->acked_versions[part.fragment];
   acked = std::max(acked, ack.fragment_version);
   Count(part, ack);
+  codecs_.OnAcknowledged(part.job.get(), uint64_t{part.header.elements} * sizeof(float),
+                         shared_->tasks.Now());
   Release(part);
   if (verdict == wire::Verdict::kRejected && shared_->config.options.keep_rejected) {
     ReturnEncoded(std::move(part));
@@ -285,7 +289,7 @@ void PushLane::ReturnEncoded(Part part) {
   shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
     // Our own encoding of our own floats: it decodes.
     const absl::Status status =
-        residual_.AddEncoded(*shared_->config.codec_up, part.fragment, part.frame->payload);
+        residual_.AddEncoded(*part.codec, part.fragment, part.frame->payload);
     assert(status.ok());
     (void)status;
     shared_->tasks.OnStateNow(
@@ -294,6 +298,7 @@ void PushLane::ReturnEncoded(Part part) {
 }
 
 void PushLane::Withdraw(const PushJob* job) {
+  codecs_.Disturbed();
   const auto mine = [job](const Part& part) { return part.job.get() == job; };
   const auto take = [&mine](std::deque<Part>& from) {
     std::deque<Part> taken;

@@ -18,6 +18,8 @@
 // before it was sent adds back its delta. A part that was already sent when its push gave up (deadline) can't be withdrawn:
 // it stays here, goes on being sent again, and its verdict is still heeded.
 //
+// With codec_up "auto" each push is encoded by the codec that LaneCodecs names when its first part leaves the waiting ones.
+//
 // Threads: the state strand; encoding and the residual on the lane's own codec strand.
 
 #ifndef TIDEWAY_CORE_CLIENT_PUSH_LANE_H_
@@ -28,12 +30,14 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/client/client_shared.h"
 #include "core/client/frame_sender.h"
+#include "core/client/lane_codecs.h"
 #include "core/client/push_frame.h"
 #include "core/client/push_job.h"
 #include "core/client/residual.h"
@@ -58,6 +62,9 @@ class PushLane {
   // The connection has ended for good.
   void FailAll(const absl::Status& status);
 
+  // The codec in use and why. From any thread.
+  std::string codec_report() const { return codecs_.report(); }
+
   Residual& residual() { return residual_; }
   const Residual& residual() const { return residual_; }
 
@@ -65,7 +72,8 @@ class PushLane {
   struct Part {
     std::shared_ptr<PushJob> job;  // null: the push gave up, the part goes on
     uint32_t fragment = 0;
-    size_t credit_bytes = 0;  // what it holds of the credit
+    const Codec* codec = nullptr;  // once it is its turn
+    size_t credit_bytes = 0;       // what it holds of the credit
     std::shared_ptr<PushFrame> frame;
     wire::FrameHeader header;
   };
@@ -102,6 +110,7 @@ class PushLane {
   FrameSender* const sender_;
   Strand codec_strand_;
   Residual residual_;
+  LaneCodecs codecs_;
 
   std::deque<Part> waiting_;
   size_t encoding_ = 0;

@@ -71,12 +71,14 @@ std::string ServerLink::name() const {
 ConnectionInfo ServerLink::info() const {
   ConnectionInfo info = report_.connection();
   info.details["pull"] = pulls_.mode();
+  info.details["codec_up"] = pushes_.codec_report();
   return info;
 }
 
 TransportReport ServerLink::report() const {
   TransportReport report = report_.report();
   report.connection.details["pull"] = pulls_.mode();
+  report.connection.details["codec_up"] = pushes_.codec_report();
   return report;
 }
 
@@ -179,6 +181,7 @@ void ServerLink::SendHello() {
   hello.set_server_index(index_);
   hello.set_servers(config.layout.servers());
   hello.set_codec_up(config.codec_up->info().spec);
+  for (const auto& codec : config.codecs_up_also) hello.add_codecs_up_also(codec->info().spec);
   hello.set_codec_down(config.codec_down->info().spec);
   hello.set_bytes_in_flight_max(config.options.bytes_in_flight_max);
   if (config.differences != nullptr) hello.set_pull_differences(config.differences->info().spec);

@@ -1,6 +1,7 @@
 // The part of ServerCore that admits peers and answers their control requests.
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -43,6 +44,28 @@ absl::Status ServerCore::CheckHello(const wire::Hello& hello) const {
   return CheckName(hello.worker());
 }
 
+absl::StatusOr<std::vector<std::unique_ptr<Codec>>> ServerCore::CodecsUp(
+    const wire::Hello& hello) const {
+  std::vector<std::string> specs = {hello.codec_up()};
+  specs.insert(specs.end(), hello.codecs_up_also().begin(), hello.codecs_up_also().end());
+  if (specs.size() > kCodecsUpMax) {
+    return absl::InvalidArgumentError(absl::StrCat("the client would push with ", specs.size(),
+                                                   " codecs; at most ", kCodecsUpMax));
+  }
+  std::vector<std::unique_ptr<Codec>> codecs;
+  std::set<uint8_t> wire_ids;
+  for (const std::string& spec : specs) {
+    auto codec = runtime_->codecs().Create(spec);
+    if (!codec.ok()) return codec.status();
+    if (!wire_ids.insert((*codec)->info().wire_id).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the client would push with two codecs ", (*codec)->info().name));
+    }
+    codecs.push_back(*std::move(codec));
+  }
+  return codecs;
+}
+
 absl::StatusOr<Session::Identity> ServerCore::Identify(const std::shared_ptr<Session>& session,
                                                        const wire::Hello& hello) {
   absl::Status status = CheckHello(hello);
@@ -53,7 +76,7 @@ absl::StatusOr<Session::Identity> ServerCore::Identify(const std::shared_ptr<Ses
   identity.credit_bytes =
       std::max(EncodedBytesMax(layout_.fragment_bytes_max() / sizeof(float)),
                std::min<size_t>(options_.credit_bytes, hello.bytes_in_flight_max()));
-  auto up = runtime_->codecs().Create(hello.codec_up());
+  absl::StatusOr<std::vector<std::unique_ptr<Codec>>> up = CodecsUp(hello);
   if (!up.ok()) return up.status();
   auto down = runtime_->codecs().Create(hello.codec_down());
   if (!down.ok()) return down.status();
@@ -62,7 +85,7 @@ absl::StatusOr<Session::Identity> ServerCore::Identify(const std::shared_ptr<Ses
         absl::StrCat("codec_down ", (*down)->info().spec,
                      " leaves values out and can't carry parameters; use identity, bf16 or int8"));
   }
-  identity.codec_up = *std::move(up);
+  identity.codecs_up = *std::move(up);
   identity.codec_down = *std::move(down);
   if (hello.observer()) return identity;
   status = AdmitWorker(session, hello, identity);

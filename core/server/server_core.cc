@@ -291,7 +291,7 @@ void ServerCore::ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
                                      .floor = header.floor,
                                      .base_version = header.base_version,
                                      .active_workers = std::max(1u, workers_.active_count()),
-                                     .codec = session->identity().codec_up.get(),
+                                     .codec = session->identity().CodecUp(header.codec),
                                      .payload = payload.span(),
                                      .known_finite = finite},
                                     pool_);

@@ -93,6 +93,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   absl::Status Configure();
   absl::Status MakeFragments(absl::Span<const float> initial, const SnapshotContent* snapshot);
   absl::Status CheckHello(const wire::Hello& hello) const;
+  absl::StatusOr<std::vector<std::unique_ptr<Codec>>> CodecsUp(const wire::Hello& hello) const;
   absl::StatusOr<Session::Identity> Identify(const std::shared_ptr<Session>& session,
                                              const wire::Hello& hello);
   // Settles whether pulls travel as differences, and says so in the welcome.

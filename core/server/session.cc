@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/server/server_core.h"
 
 namespace tideway {
@@ -160,6 +161,19 @@ absl::StatusOr<Landing> Session::LandProbe(const wire::FrameHeader& header) {
                  }};
 }
 
+const Codec* Session::Identity::CodecUp(uint8_t wire_id) const {
+  for (const auto& codec : codecs_up) {
+    if (codec->info().wire_id == wire_id) return codec.get();
+  }
+  return nullptr;
+}
+
+std::string Session::Identity::CodecsUp() const {
+  return absl::StrJoin(codecs_up, " or ", [](std::string* text, const auto& codec) {
+    absl::StrAppend(text, codec->info().spec);
+  });
+}
+
 absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
   const size_t bytes = header.payload_bytes;
   if (identity_.worker == nullptr) {
@@ -167,11 +181,11 @@ absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
   }
   absl::Status status = core_->CheckFragment(header);
   if (!status.ok()) return Reject(status, bytes);
-  if (header.codec != identity_.codec_up->info().wire_id ||
-      bytes > identity_.codec_up->Bound(header.elements)) {
+  const Codec* const codec = identity_.CodecUp(header.codec);
+  if (codec == nullptr || bytes > codec->Bound(header.elements)) {
     return Reject(absl::InvalidArgumentError(absl::StrCat(
                       "push of fragment ", header.fragment, " has codec ", header.codec, " and ",
-                      bytes, " bytes; the handshake settled ", identity_.codec_up->info().spec)),
+                      bytes, " bytes; the handshake settled ", identity_.CodecsUp())),
                   bytes);
   }
   if (header.sequence == 0) {

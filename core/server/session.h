@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -48,10 +49,15 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
     std::string name;                // for logs: the worker's, or "observer"
     std::shared_ptr<Worker> worker;  // null: an observer
     uint64_t incarnation = 0;
-    std::unique_ptr<Codec> codec_up;
+    std::vector<std::unique_ptr<Codec>> codecs_up;  // each with a wire id of its own
     std::unique_ptr<Codec> codec_down;
     std::shared_ptr<const Codec> differences;  // null: pulls are answered with codec_down
     size_t credit_bytes = 0;
+
+    // The one of codecs_up that a push's frame names, or null.
+    const Codec* CodecUp(uint8_t wire_id) const;
+    // Their specs, for people.
+    std::string CodecsUp() const;
   };
 
   uint64_t id() const { return id_; }

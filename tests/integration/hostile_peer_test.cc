@@ -220,6 +220,35 @@ TEST_F(HostilePeer, AHelloWithAnUnknownCodecIsRefused) {
   ExpectRefusal("zip");
 }
 
+TEST_F(HostilePeer, AHelloWithMoreCodecsThanOneMayChooseFromIsRefused) {
+  Connect();
+  wire::Hello hello = GoodHello();
+  for (size_t i = 0; i < kCodecsUpMax; ++i) hello.add_codecs_up_also("int8");
+  SendHello(hello);
+  ExpectRefusal("would push with 9 codecs");
+}
+
+TEST_F(HostilePeer, AHelloWithOneCodecTwiceIsRefused) {
+  Connect();
+  wire::Hello hello = GoodHello();
+  hello.add_codecs_up_also("int8:block=64");
+  hello.add_codecs_up_also("int8:block=256");
+  SendHello(hello);
+  ExpectRefusal("two codecs int8");
+}
+
+TEST_F(HostilePeer, APushInACodecThatTheHandshakeDidNotNameIsRefused) {
+  Connect();
+  wire::Hello hello = GoodHello();
+  hello.add_codecs_up_also("bf16");
+  SendHello(hello);
+  ASSERT_TRUE(recorder_->WaitForWelcome());
+  FrameHeader push = Push();
+  push.codec = 3;
+  SendFrame(push, Zeros(kElements));
+  ExpectRefusal("identity or bf16");
+}
+
 TEST_F(HostilePeer, ASparseCodecForPullsIsRefused) {
   Connect();
   wire::Hello hello = GoodHello();

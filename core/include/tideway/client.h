@@ -49,6 +49,9 @@
 
 namespace tideway {
 
+// ClientOptions::codec_up that stands for a choice.
+inline constexpr char kAutoCodec[] = "auto";
+
 struct ClientOptions {
   // One URI per server, in the order of the servers' indices. Their number must equal layout.servers(). auto://host:port
   // takes the quickest path that both ends have (transport_report.h).
@@ -59,7 +62,11 @@ struct ClientOptions {
   // An observer pulls and reads statistics; it never pushes, holds no lease and is not counted as a worker.
   bool observer = false;
 
-  std::string codec_up = "identity";    // for deltas
+  // For deltas. "auto": each server's pushes try identity and codecs_up, and go on with the quickest, which is never one that was
+  // slower than identity; connections()[i].details["codec_up"] has the figures.
+  std::string codec_up = "identity";
+  // What "auto" may choose from, beside identity: what loses no more than you want to lose.
+  std::vector<std::string> codecs_up = {"bf16", "int8"};
   std::string codec_down = "identity";  // for parameters; must be dense (CodecInfo::dense)
   // Pulls bring what has changed since the last one, as differences made with this codec: any one, sparse ones (topk) too, since
   // what a difference leaves out is in the next. All clients of one codec get the same parameters, bit for bit; they are off the

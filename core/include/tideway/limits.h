@@ -60,6 +60,7 @@ inline constexpr size_t kTransportSwitchesKept = 16;  // in a TransportReport
 // --- flow -----------------------------------------------------------------------------------------
 // Encoded bytes that one client may have un-acked at one server.
 inline constexpr size_t kCreditBytesDefault = size_t{32} << 20;
+inline constexpr size_t kCodecsUpMax = 8;          // that one client may choose from
 inline constexpr size_t kPushesInFlightMax = 512;  // per client and server
 inline constexpr size_t kPullsInFlightMax = 512;   // per client and server
 inline constexpr size_t kDedupWindow =

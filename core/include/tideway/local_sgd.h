@@ -61,6 +61,7 @@ struct LocalSgdOptions {
   std::vector<std::string> servers = {};
   std::string worker = {};
   std::string codec_up = "identity";
+  std::vector<std::string> codecs_up = {"bf16", "int8"};
   std::string codec_down = "identity";
   std::string pull_differences = {};
   bool error_feedback = true;
