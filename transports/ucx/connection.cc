@@ -161,14 +161,15 @@ bool UcxConnection::AfterProgress() {
   return worked;
 }
 
-bool UcxConnection::Arm() {
-  if (one_sided_ != nullptr && !lingering_ && !one_sided_->idle()) return false;
-  if (!event_.has_value() || !worker_->Arm()) return false;
+Armed UcxConnection::Arm() {
+  if (one_sided_ != nullptr && !lingering_ && !one_sided_->idle()) return Armed::kNo;
+  if (!event_.has_value()) return Armed::kNo;
+  if (!worker_->Arm()) return Armed::kBusy;
   const std::shared_ptr<UcxConnection> self = shared_from_this();
   // A completion that came between the last look and the arming is not announced by verbs: look once more.
-  if (worker_->Progress() || worker_ == nullptr) return false;
+  if (worker_->Progress() || worker_ == nullptr) return Armed::kBusy;
   AwaitEvent();
-  return true;
+  return Armed::kYes;
 }
 
 void UcxConnection::AwaitEvent() {

@@ -55,7 +55,7 @@ class UcxConnection final : public Connection,
 
   void CloseOnLoop(const absl::Status& reason) override;
   bool Progress() override;
-  bool Arm() override;
+  Armed Arm() override;
   void OnWake() override;
 
  private:

@@ -71,7 +71,7 @@ class Handshake : public Pollable, public std::enable_shared_from_this<Handshake
   void Cancel();
 
   bool Progress() override;
-  bool Arm() override { return false; }
+  Armed Arm() override { return Armed::kNo; }
 
  private:
   using Next = void (Handshake::*)(const std::string& body);

@@ -21,6 +21,8 @@ constexpr int kIdleTurnsMax = 1 << 20;
 // A worker on which nothing happened for so many turns is armed, however busy the others are.
 constexpr int kIdleTurnsUntilArmed = 4096;
 constexpr std::chrono::microseconds kNap(100);
+// Should something always claim to be busy and never come to anything, the loop naps after so many tries.
+constexpr int kBusyInARowMax = 16;
 
 }  // namespace
 
@@ -108,8 +110,8 @@ void Loop::Run() {
   while (!closed_all_ || lingering_ > 0) {
     if (Turn()) {
       idle_turns_ = 0;
-    } else if (SpinIsOver()) {
-      Block();
+      busy_in_a_row_ = 0;
+    } else if (SpinIsOver() && Block()) {
       idle_turns_ = 0;
     }
   }
@@ -157,7 +159,7 @@ bool Loop::ProgressActive() {
       if (active_[i] != nullptr) pollable->idle_turns_ = 0;
     } else if (active_[i] != nullptr && ++pollable->idle_turns_ >= kIdleTurnsUntilArmed) {
       pollable->idle_turns_ = 0;
-      if (pollable->Arm()) Deactivate(pollable);
+      if (pollable->Arm() == Armed::kYes) Deactivate(pollable);
     }
   }
   if (compact) std::erase(active_, nullptr);
@@ -172,17 +174,20 @@ bool Loop::SpinIsOver() {
   return idle_turns_ % kTurnsPerClock == 0 && executor_->Now() >= spin_end_;
 }
 
-void Loop::Block() {
-  const bool may_sleep = ArmAll();
+bool Loop::Block() {
+  const Armed armed = ArmAll();
+  if (armed == Armed::kBusy && ++busy_in_a_row_ <= kBusyInARowMax) return false;
+  busy_in_a_row_ = 0;
   blocked_ = true;
   if (!someone_woken_) {
-    if (may_sleep) {
+    if (armed == Armed::kYes) {
       io_->run_one();
     } else {
       Nap();
     }
   }
   blocked_ = false;
+  return true;
 }
 
 // By a timer: epoll's own time-out counts in milliseconds, and a tenth of one would become a whole one.
@@ -193,19 +198,28 @@ void Loop::Nap() {
   nap_->cancel();
 }
 
-bool Loop::ArmAll() {
+// The least sleepy answer of all.
+Armed Loop::ArmAll() {
+  bool busy = false;
   bool all = true;
   for (size_t i = 0; i < active_.size(); ++i) {
     Pollable* const pollable = active_[i];
     if (pollable == nullptr) continue;
-    if (pollable->Arm()) {
-      Deactivate(pollable);
-    } else {
-      all = false;
+    switch (pollable->Arm()) {
+      case Armed::kYes:
+        Deactivate(pollable);
+        break;
+      case Armed::kBusy:
+        busy = true;
+        break;
+      case Armed::kNo:
+        all = false;
+        break;
     }
   }
   std::erase(active_, nullptr);
-  return all;
+  if (busy) return Armed::kBusy;
+  return all ? Armed::kYes : Armed::kNo;
 }
 
 void Loop::Destroy() {

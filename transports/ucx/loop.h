@@ -39,14 +39,19 @@ class Closable {
   virtual void CloseOnLoop(const absl::Status& reason) = 0;
 };
 
+enum class Armed {
+  kYes,   // the loop may leave it alone until it calls Activate
+  kBusy,  // something has come in between: make progress, then try again
+  kNo,    // nothing will announce itself: look again and again
+};
+
 // What the loop makes progress. Activate and Deactivate tell it when.
 class Pollable {
  public:
   virtual ~Pollable() = default;
   // True if something happened.
   virtual bool Progress() = 0;
-  // True if the loop may leave it alone until it calls Activate. False: there is something to do.
-  virtual bool Arm() = 0;
+  virtual Armed Arm() = 0;
 
  private:
   friend class Loop;
@@ -106,9 +111,10 @@ class Loop {
   bool RunWoken();
   bool ProgressActive();
   bool SpinIsOver();
-  void Block();
+  // False: there is something to do first.
+  bool Block();
   void Nap();
-  bool ArmAll();
+  Armed ArmAll();
   void CloseAll();
 
   Executor* const executor_;
@@ -131,6 +137,7 @@ class Loop {
   std::vector<std::shared_ptr<Wakeable>> waking_;
   int turns_since_io_ = 0;
   int idle_turns_ = 0;
+  int busy_in_a_row_ = 0;
   absl::Time spin_end_;
 
   absl::Mutex mutex_;
