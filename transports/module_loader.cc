@@ -43,6 +43,7 @@ absl::StatusOr<std::string> FindFile(const ModuleSpec& spec) {
 }
 
 absl::Status LoadError(const ModuleSpec& spec, const std::string& path) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the C library keeps the text per thread
   const char* text = dlerror();
   const std::string why = text != nullptr ? text : "no reason given";
   const bool library_missing = absl::StrContains(why, "cannot open shared object file");
