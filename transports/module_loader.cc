@@ -43,8 +43,8 @@ absl::StatusOr<std::string> FindFile(const ModuleSpec& spec) {
 }
 
 absl::Status LoadError(const ModuleSpec& spec, const std::string& path) {
-  // glibc keeps it by thread.
-  const char* text = dlerror();  // NOLINT(concurrency-mt-unsafe)
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the C library keeps the text per thread
+  const char* text = dlerror();
   const std::string why = text != nullptr ? text : "no reason given";
   const bool library_missing = absl::StrContains(why, "cannot open shared object file");
   return absl::UnavailableError(absl::StrCat(
