@@ -100,6 +100,11 @@ class Fragment {
   void ForgetWorker(uint64_t worker) { state_.dedup.erase(worker); }
 
  private:
+  struct Chain {
+    PublishedChain published;
+    std::weak_ptr<const Codec> codec;  // expired: no session uses it
+  };
+
   absl::Status DecodeAndStep(const PushInput& input, float weight, uint64_t staleness,
                              BufferPool& scratch, PushOutput& output);
   std::shared_ptr<Published> NewPublished();
@@ -109,11 +114,6 @@ class Fragment {
   const FragmentSpec spec_;
   const OuterOptimizer* const optimizer_;
   const optim::StalenessPolicy* const staleness_;
-
-  struct Chain {
-    PublishedChain published;
-    std::weak_ptr<const Codec> codec;  // expired: no session uses it
-  };
 
   // Strand only.
   State state_;

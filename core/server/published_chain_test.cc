@@ -2,7 +2,9 @@
 
 #include "core/server/published_chain.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -166,7 +168,8 @@ INSTANTIATE_TEST_SUITE_P(Codecs, Chains,
                                            "topk:density=0.1,values=int8", "sparse_lossless"),
                          [](const auto& info) {
                            std::string name;
-                           for (const char c : info.param) name += absl::ascii_isalnum(c) ? c : '_';
+                           for (const char c : info.param)
+                             name += absl::ascii_isalnum(static_cast<unsigned char>(c)) ? c : '_';
                            return name;
                          });
 
@@ -209,12 +212,10 @@ TEST(PublishedChain, WhatOneDifferenceLeavesOutIsInTheNext) {
   Reader reader;
   reader.Take(*codec, chain.Serve(*codec, 0, 0, master.theta(), reader.held));
   for (float& value : master.theta()) value += 1.0f;
-  float error = 1.0f;
   for (uint64_t version = 1; version <= 12; ++version) {  // theta stands still: ten tenths arrive
     reader.Take(*codec, chain.Serve(*codec, 0, version, master.theta(), reader.held));
   }
-  error = LargestError(reader.values, master.theta());
-  EXPECT_LT(error, 1e-6f);
+  EXPECT_LT(LargestError(reader.values, master.theta()), 1e-6f);
   EXPECT_EQ(reader.differences, 12);
 }
 
