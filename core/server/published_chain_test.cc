@@ -166,9 +166,9 @@ TEST_P(Chains, AWindowKeepsItsCopy) {
 INSTANTIATE_TEST_SUITE_P(Codecs, Chains,
                          ::testing::Values("bf16", "int8:block=64", "topk:density=0.05",
                                            "topk:density=0.1,values=int8", "sparse_lossless"),
-                         [](const auto& info) {
+                         [](const auto& test) {
                            std::string name;
-                           for (const char c : info.param)
+                           for (const char c : test.param)
                              name += absl::ascii_isalnum(static_cast<unsigned char>(c)) ? c : '_';
                            return name;
                          });
