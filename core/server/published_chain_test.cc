@@ -44,28 +44,35 @@ std::vector<uint32_t> Bits(const std::vector<float>& values) {
 // What a client does with an answer, with nothing but the answer and what it holds.
 struct Reader {
   wire::ChainPosition held;
-  std::vector<float> values = std::vector<float>(kElements);
-  size_t bytes = 0;
+  std::vector<float> copy;    // at `held`
+  std::vector<float> values;  // that the last answer brought
   int differences = 0;
 
   void Take(const Codec& codec, const Answer& answer) {
     EXPECT_EQ(wire::HashPayload(answer.bytes), answer.hash);
-    bytes += answer.bytes.size();
-    if (!answer.start.has_value()) {
-      ASSERT_EQ(answer.bytes.size(), values.size() * sizeof(float));
-      std::memcpy(values.data(), answer.bytes.data(), answer.bytes.size());
-    } else {
+    if (answer.start.has_value()) {
       ++differences;
       ASSERT_EQ(*answer.start, held);
-      ASSERT_LT(answer.bytes.size(), values.size() * sizeof(float)) << "not smaller than an anchor";
-      const auto read = wire::ReadDifferences(answer.bytes);
-      ASSERT_TRUE(read.ok()) << read.status();
-      for (const auto& link : read->links) {
-        ASSERT_TRUE(wire::ApplyDifference(codec, link, absl::MakeSpan(values)).ok());
-      }
-      EXPECT_EQ(wire::HashValues(values), read->result_hash);
+      ASSERT_NO_FATAL_FAILURE(Advance(codec, answer.bytes));
+    } else {
+      ASSERT_EQ(answer.bytes.size(), kElements * sizeof(float));
+      values.resize(kElements);
+      std::memcpy(values.data(), answer.bytes.data(), answer.bytes.size());
     }
-    if (!answer.reached.none()) held = answer.reached;
+    if (answer.reached.none()) return;  // of no chain
+    held = answer.reached;
+    copy = values;
+  }
+
+  void Advance(const Codec& codec, absl::Span<const std::byte> payload) {
+    ASSERT_LT(payload.size(), kElements * sizeof(float)) << "not smaller than an anchor";
+    const auto read = wire::ReadDifferences(payload);
+    ASSERT_TRUE(read.ok()) << read.status();
+    values = copy;
+    for (const auto& link : read->links) {
+      ASSERT_TRUE(wire::ApplyDifference(codec, link, absl::MakeSpan(values)).ok());
+    }
+    EXPECT_EQ(wire::HashValues(values), read->result_hash);
   }
 };
 
