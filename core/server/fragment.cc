@@ -116,20 +116,32 @@ std::shared_ptr<Published> Fragment::NewPublished() {
   return std::make_shared<Published>(state_.version, state_.theta, std::move(slot));
 }
 
-PublishedChain::Answer Fragment::AnswerByDifferences(uint64_t window,
-                                                     const std::shared_ptr<const Codec>& codec,
-                                                     wire::ChainPosition held, uint64_t fresh_id) {
+PublishedChain& Fragment::ChainFor(const std::shared_ptr<const Codec>& codec, uint64_t fresh_id,
+                                   size_t chains_max) {
   const std::string& spec = codec->info().spec;
   auto it = chains_.find(spec);
   if (it == chains_.end()) {
-    std::erase_if(chains_, [](const auto& entry) { return entry.second.codec.expired(); });
+    while (chains_.size() >= chains_max) {
+      const auto unused = std::find_if(chains_.begin(), chains_.end(), [](const auto& entry) {
+        return entry.second.codec.expired();
+      });
+      if (unused == chains_.end()) break;  // the handshake bounds those that are in use
+      chains_.erase(unused);
+    }
     it = chains_.emplace(spec, Chain{.published = PublishedChain(fresh_id), .codec = {}}).first;
   }
   it->second.codec = codec;
+  return it->second.published;
+}
+
+PublishedChain::Answer Fragment::AnswerByDifferences(uint64_t window,
+                                                     const std::shared_ptr<const Codec>& codec,
+                                                     wire::ChainPosition held, uint64_t fresh_id,
+                                                     size_t chains_max) {
   // What a plain pull would get: so both kinds agree on a window's version.
   const std::shared_ptr<Published> published = Publish(window);
-  return it->second.published.Serve(*codec, window, published->version(), published->values(),
-                                    held);
+  return ChainFor(codec, fresh_id, chains_max)
+      .Serve(*codec, window, published->version(), published->values(), held);
 }
 
 void Fragment::Expose(std::shared_ptr<ExposedArea> area, size_t index) {

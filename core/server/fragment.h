@@ -86,10 +86,12 @@ class Fragment {
   std::shared_ptr<Published> Publish(uint64_t window);
 
   // The answer to a pull by differences, from the published chain of `codec`. A chain that is begun gets the id `fresh_id`, which is
-  // random. Chains whose codec nobody holds any more make room for it. On the strand.
+  // random. Beyond `chains_max` chains, one whose codec nobody holds any more makes room, and takes the windows' copies with it;
+  // not before, since its clients may only be reconnecting. On the strand.
   PublishedChain::Answer AnswerByDifferences(uint64_t window,
                                              const std::shared_ptr<const Codec>& codec,
-                                             wire::ChainPosition held, uint64_t fresh_id);
+                                             wire::ChainPosition held, uint64_t fresh_id,
+                                             size_t chains_max);
 
   // From now on, what is published lies in the area, where the fragment is the one at `index`. On the strand, at most once.
   void Expose(std::shared_ptr<ExposedArea> area, size_t index);
@@ -100,8 +102,15 @@ class Fragment {
   void ForgetWorker(uint64_t worker) { state_.dedup.erase(worker); }
 
  private:
+  struct Chain {
+    PublishedChain published;
+    std::weak_ptr<const Codec> codec;  // expired: no session uses it
+  };
+
   absl::Status DecodeAndStep(const PushInput& input, float weight, uint64_t staleness,
                              BufferPool& scratch, PushOutput& output);
+  PublishedChain& ChainFor(const std::shared_ptr<const Codec>& codec, uint64_t fresh_id,
+                           size_t chains_max);
   std::shared_ptr<Published> NewPublished();
   std::shared_ptr<Published> PinLocked(uint64_t window, std::shared_ptr<Published> published)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -109,11 +118,6 @@ class Fragment {
   const FragmentSpec spec_;
   const OuterOptimizer* const optimizer_;
   const optim::StalenessPolicy* const staleness_;
-
-  struct Chain {
-    PublishedChain published;
-    std::weak_ptr<const Codec> codec;  // expired: no session uses it
-  };
 
   // Strand only.
   State state_;

@@ -182,6 +182,25 @@ TEST_F(FragmentTest, ADuplicateOfARejectedPushIsAnsweredAsRejected) {
   EXPECT_EQ(fragment_->version(), 1u);
 }
 
+// All clients of a codec may be cut off for a moment while those of another one come.
+TEST_F(FragmentTest, AWindowsCopyOutlivesItsClientsUntilItsPlaceIsNeeded) {
+  Make("sgd:lr=1", "accept");
+  const auto answer = [this](const std::string& spec, uint64_t window, uint64_t id, size_t max) {
+    const std::shared_ptr<const Codec> codec = *BuiltinCodecs().Create(spec);
+    return fragment_->AnswerByDifferences(window, codec, {}, id, max);
+  };
+  answer("topk:density=0.2", 0, 5, 2);
+  ASSERT_TRUE(Push(1, 1.0f).ok());
+  const auto pinned = answer("topk:density=0.2", 7, 6, 2);
+  EXPECT_EQ(pinned.reached, (wire::ChainPosition{5, 1}));
+  EXPECT_EQ(answer("int8", 0, 8, 2).reached.chain, 8u);
+  const auto again = answer("topk:density=0.2", 7, 9, 2);
+  EXPECT_EQ(again.reached, pinned.reached);
+  EXPECT_EQ(again.hash, pinned.hash) << "and not the master copy of that version";
+  EXPECT_EQ(answer("bf16", 0, 10, 1).reached.chain, 10u) << "which takes all places";
+  EXPECT_EQ(answer("topk:density=0.2", 7, 11, 1).reached, (wire::ChainPosition{11, 1}));
+}
+
 TEST_F(FragmentTest, ABufferedPushLeavesTheVersion) {
   Make("nesterov:lr=1,momentum=0,buffer=2", "accept");
   EXPECT_EQ(Push(1, 1.0f)->verdict, Verdict::kBuffered);

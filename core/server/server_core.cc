@@ -367,8 +367,9 @@ void ServerCore::AnswerPull(const std::shared_ptr<Session>& session,
 void ServerCore::AnswerByDifferences(Slot& slot, const std::shared_ptr<Session>& session,
                                      const wire::FrameHeader& header) {
   const auto& codec = session->identity().differences;
-  PublishedChain::Answer answer = slot.fragment->AnswerByDifferences(
-      header.window, codec, wire::HeldOf(header), executor().Random());
+  PublishedChain::Answer answer =
+      slot.fragment->AnswerByDifferences(header.window, codec, wire::HeldOf(header),
+                                         executor().Random(), options_.difference_codecs_max);
   wire::FrameHeader reply = ReplyTo(header, kIdentityWireId);
   wire::SetReached(answer.reached, reply);
   if (answer.start.has_value()) {

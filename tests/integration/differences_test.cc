@@ -214,7 +214,7 @@ TEST_P(DifferencesOver, ACodecTooManyPullsAsWithoutAndTheOthersGoOn) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Transports, DifferencesOver, ::testing::Values("tcp", "inproc"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace tideway
