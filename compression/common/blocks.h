@@ -26,31 +26,25 @@ namespace tideway::compression {
 // them, and the Format's functions can be inlined in turn.
 #define TIDEWAY_BLOCK_LOOP [[gnu::always_inline]] inline
 
-// Each block is read from memory once: its values are written while it lies in the cache. The next
-// block is read before that, which hides the time that the scale's divisions take.
+// Each block is read from memory once: its values are written while it lies in the cache.
 template <class Format>
 TIDEWAY_BLOCK_LOOP uint32_t EncodeBlocksWithoutFeedback(const Format& format, const Pushed& pushed,
                                                         int block_log2, std::byte* scales) {
   const size_t block = size_t{1} << block_log2;
-  const size_t elements = pushed.elements;
-  const auto part_at = [&](size_t first) {
-    return PartOf(pushed, first, std::min(block, elements - first));
-  };
-  uint32_t next = format.template Largest<false>(part_at(0));
-  uint32_t largest = next;
-  for (size_t first = 0; first < elements && largest < kInfinityBits; first += block) {
-    const Pushed part = part_at(first);
-    const float scale = format.template Scale<false>(part, next);
+  uint32_t largest = 0;
+  for (size_t first = 0; first < pushed.elements; first += block) {
+    const Pushed part = PartOf(pushed, first, std::min(block, pushed.elements - first));
+    const uint32_t in_block = format.template Largest<false>(part);
+    largest = std::max(largest, in_block);
+    if (largest >= kInfinityBits) break;
+    const float scale = format.template Scale<false>(part, in_block);
     StoreLittleEndian(BitsOf(scale), scales + 4 * (first >> block_log2));
-    if (first + block < elements) next = format.template Largest<false>(part_at(first + block));
-    largest = std::max(largest, next);
     format.template Write<false>(part, first, scale);
   }
   return largest;
 }
 
-// All scales before the first value, so that a refusal leaves the residual as it was. The second pass
-// goes backwards: what was read last is still near.
+// All scales before the first value, so that a refusal leaves the residual as it was.
 template <class Format>
 TIDEWAY_BLOCK_LOOP uint32_t EncodeBlocksWithFeedback(const Format& format, const Pushed& pushed,
                                                      int block_log2, std::byte* scales) {
@@ -66,9 +60,8 @@ TIDEWAY_BLOCK_LOOP uint32_t EncodeBlocksWithFeedback(const Format& format, const
     StoreLittleEndian(BitsOf(format.template Scale<true>(part_at(first), in_block)),
                       scales + 4 * (first >> block_log2));
   }
-  for (size_t blocks = (pushed.elements + block - 1) >> block_log2; blocks > 0; --blocks) {
-    const size_t first = (blocks - 1) << block_log2;
-    const auto scale = LoadLittleEndian<uint32_t>(scales + 4 * (blocks - 1));
+  for (size_t first = 0; first < pushed.elements; first += block) {
+    const auto scale = LoadLittleEndian<uint32_t>(scales + 4 * (first >> block_log2));
     format.template Write<true>(part_at(first), first, FloatOf(scale));
   }
   return largest;

@@ -57,7 +57,7 @@ HWY_INLINE uint32_t EncodeInVectors(D d, const Pushed& pushed, int shift, std::b
   auto largest = hn::Zero(Ints());
   ForEachVector(all.elements, [&](size_t i) HWY_ATTR {
     const Halves halves;
-    Prefetch(all.delta, i);
+    if constexpr (!kFeedback) Prefetch(all.delta, i);
     const auto e = ElementsAt<kFeedback>(all, decay, i);
     largest = hn::Max(largest, Magnitudes(e));
     const auto rounded = ToHalves(hn::Mul(e, down));
