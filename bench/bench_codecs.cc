@@ -3,7 +3,8 @@
 //   bench_codecs --benchmark_filter='int8' --benchmark_format=json
 //
 // The delta is a vector of 256 MiB, worked through in fragments of 4 MiB, so that it comes from
-// memory and not from a cache. bytes_per_second counts fp32 bytes of the delta.
+// memory and not from a cache. bytes_per_second counts fp32 bytes of the delta. The cases named
+// .../real_time/threads:1 and threads:2 show how two threads scale; each works on its own half.
 
 #include <benchmark/benchmark.h>
 
@@ -51,6 +52,12 @@ struct Vectors {
   }
 };
 
+// Where a thread begins; its fragments follow one another from there, round the vector.
+size_t FirstFragment(const benchmark::State& state) {
+  return static_cast<size_t>(state.thread_index()) * kFragments /
+         static_cast<size_t>(state.threads());
+}
+
 Vectors& Shared() {
   static auto* const vectors = new Vectors;
   return *vectors;
@@ -63,7 +70,7 @@ void CountBytes(benchmark::State& state) {
 
 void Memcpy(benchmark::State& state) {
   Vectors& vectors = Shared();
-  size_t fragment = 0;
+  size_t fragment = FirstFragment(state);
   for (auto _ : state) {
     std::memcpy(vectors.Other(fragment).data(), vectors.Delta(fragment).data(),
                 kFragment * sizeof(float));
@@ -89,9 +96,9 @@ void DenseAdd(benchmark::State& state) {
 
 void Encode(benchmark::State& state, const Codec& codec, bool feedback) {
   Vectors& vectors = Shared();
-  std::fill(vectors.other.begin(), vectors.other.end(), 0.0f);
+  if (state.thread_index() == 0) std::fill(vectors.other.begin(), vectors.other.end(), 0.0f);
   std::vector<std::byte> out(codec.Bound(kFragment));
-  size_t fragment = 0;
+  size_t fragment = FirstFragment(state);
   size_t written = out.size();
   for (auto _ : state) {
     const auto bytes = codec.Encode(vectors.Delta(fragment),
@@ -109,7 +116,7 @@ void Encode(benchmark::State& state, const Codec& codec, bool feedback) {
 
 void DecodeAdd(benchmark::State& state, const Codec& codec) {
   Vectors& vectors = Shared();
-  std::fill(vectors.other.begin(), vectors.other.end(), 0.0f);
+  if (state.thread_index() == 0) std::fill(vectors.other.begin(), vectors.other.end(), 0.0f);
   // As many encoded fragments as there are, so that these too come from memory.
   std::vector<std::vector<std::byte>> encoded(kFragments);
   for (size_t fragment = 0; fragment < kFragments; ++fragment) {
@@ -119,7 +126,7 @@ void DecodeAdd(benchmark::State& state, const Codec& codec) {
     if (!bytes.ok()) return state.SkipWithError(bytes.status().ToString().c_str());
     encoded[fragment].resize(*bytes);
   }
-  size_t fragment = 0;
+  size_t fragment = FirstFragment(state);
   for (auto _ : state) {
     const absl::Status status = codec.DecodeAdd(encoded[fragment], 0.5f, vectors.Other(fragment));
     if (!status.ok()) return state.SkipWithError(status.ToString().c_str());
@@ -208,6 +215,20 @@ void RegisterDifference(const CodecRegistry& registry, double percent) {
   }
 }
 
+void OnTwoThreads(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ThreadRange(1, 2)->UseRealTime();
+}
+
+void RegisterThreads(const CodecRegistry& registry, const std::string& spec) {
+  const std::shared_ptr<const Codec> codec = *registry.Create(spec);
+  OnTwoThreads(benchmark::RegisterBenchmark(
+      ("Encode/" + spec).c_str(),
+      [codec](benchmark::State& state) { Encode(state, *codec, false); }));
+  OnTwoThreads(
+      benchmark::RegisterBenchmark(("DecodeAdd/" + spec).c_str(),
+                                   [codec](benchmark::State& state) { DecodeAdd(state, *codec); }));
+}
+
 void RegisterAll() {
   benchmark::RegisterBenchmark("Memcpy", Memcpy);
   benchmark::RegisterBenchmark("DenseAdd", DenseAdd);
@@ -218,13 +239,16 @@ void RegisterAll() {
   for (const CodecEntry& entry : registry.entries()) {
     if (entry.create != nullptr) Register(registry, entry.name);
   }
-  for (const char* spec : {"int8:block=1024", "topk:density=0.01,values=int8",
-                           "topk:density=0.1,values=bf16", "topk:density=0.001,values=fp32",
-                           "int8:block=256+zstd:level=3", "topk:density=0.01,values=int8+zstd",
-                           "topk:chunk=4096,density=0.015625,values=int2,block=64"}) {
+  for (const char* spec :
+       {"int8:block=1024", "int8:rounding=stochastic", "topk:density=0.01,values=int8",
+        "topk:density=0.1,values=bf16", "topk:density=0.001,values=fp32",
+        "int8:block=256+zstd:level=3", "topk:density=0.01,values=int8+zstd",
+        "topk:chunk=4096,density=0.015625,values=int2,block=64"}) {
     Register(registry, spec);
   }
   for (const double percent : {0.1, 2.0, 100.0}) RegisterDifference(registry, percent);
+  OnTwoThreads(benchmark::RegisterBenchmark("Memcpy", Memcpy));
+  for (const char* spec : {"int8", "bf16"}) RegisterThreads(registry, spec);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "compression/bf16/kernel.h"
 #include "compression/common/checks.h"
+#include "compression/common/float_bits.h"
 #include "tideway/codec.h"
 
 namespace tideway::codec_bf16 {
@@ -22,8 +23,11 @@ class Bf16Codec final : public Codec {
     const auto pushed =
         compression::CheckEncode(delta, residual, options, out, Bound(delta.size()));
     if (!pushed.ok()) return pushed.status();
-    if (absl::Status finite = compression::CheckFinite(*pushed); !finite.ok()) return finite;
-    compression::EncodeBf16(*pushed, out.data());
+    if (pushed->residual != nullptr) {  // which a refusal must leave as it was
+      if (absl::Status finite = compression::CheckFinite(*pushed); !finite.ok()) return finite;
+    }
+    const uint32_t largest = compression::EncodeBf16(*pushed, out.data());
+    if (largest >= compression::kInfinityBits) return compression::NotFinite(*pushed);
     return Bound(delta.size());
   }
 
@@ -34,7 +38,9 @@ class Bf16Codec final : public Codec {
     if (!length.ok()) return length;
     const uint32_t largest =
         compression::DecodeAddBf16(in.data(), elements, scale, accumulator.data());
-    if (largest >= 0x7f80) return compression::Malformed(info_, "a value is not finite");
+    if (largest >= compression::kInfinityBits) {
+      return compression::Malformed(info_, "a value is not finite");
+    }
     return absl::OkStatus();
   }
 

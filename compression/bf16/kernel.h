@@ -1,4 +1,5 @@
-// The upper half of each fp32. Pure: pointers and sizes, no validation, no allocation.
+// The upper half of each fp32. Pure: pointers and sizes, no validation, no allocation. The vector
+// loops of the machine's best instruction set, chosen at run time; scalar.h is their reference.
 
 #ifndef TIDEWAY_COMPRESSION_BF16_KERNEL_H_
 #define TIDEWAY_COMPRESSION_BF16_KERNEL_H_
@@ -10,12 +11,12 @@
 
 namespace tideway::compression {
 
-// Writes 2 * elements bytes; the residual, where there is one, becomes e - decoded. REQUIRES:
-// finite e.
-void EncodeBf16(const Pushed& pushed, std::byte* out);
+// Writes 2 * elements bytes; the residual, where there is one, becomes e - decoded. Returns the
+// largest MagnitudeBits of e: from kInfinityBits on, what was written is worthless, and so is the
+// residual: where there is one, look before (CheckFinite).
+uint32_t EncodeBf16(const Pushed& pushed, std::byte* out);
 
-// accumulator += scale * in. Returns the largest magnitude (15 bits) seen: from 0x7f80 on it is not
-// finite.
+// accumulator += scale * in. Returns the largest MagnitudeBits seen.
 uint32_t DecodeAddBf16(const std::byte* in, size_t elements, float scale, float* accumulator);
 
 }  // namespace tideway::compression

@@ -1,39 +1,55 @@
 #include "compression/common/feedback.h"
 
-#include <algorithm>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "compression/common/feedback.cc"
+#include "hwy/foreach_target.h"
+// Before what it compiles for each target.
+#include "hwy/highway.h"
 
-#include "compression/common/float_bits.h"
+#include "compression/common/scalar.h"
+#include "compression/common/simd.inc"
 
-namespace tideway::compression {
+HWY_BEFORE_NAMESPACE();
+namespace tideway::compression::HWY_NAMESPACE {
 namespace {
 
-template <bool kFeedback>
-uint32_t MagnitudeBitsMaxOf(const float* delta, const float* residual, float decay,
-                            size_t elements) {
-  uint32_t largest = 0;
-  for (size_t i = 0; i < elements; ++i) {
-    largest = std::max(largest, MagnitudeBits(ElementOf<kFeedback>(delta, residual, decay, i)));
+uint32_t MagnitudeBitsMaxOf(const Pushed& pushed) {
+  return pushed.residual == nullptr ? MagnitudeMax<false>(pushed) : MagnitudeMax<true>(pushed);
+}
+
+template <class D>
+void AddInVectors(D d, const Pushed& pushed) {
+  const auto decay = hn::Set(d, pushed.decay);
+  const size_t end = InVectors(pushed.elements);
+  for (size_t i = 0; i < end; i += hn::Lanes(d)) {
+    hn::StoreU(ElementsAt<true>(pushed, decay, i), d, pushed.residual + i);
   }
-  return largest;
+}
+
+void AddFeedbackTo(const Pushed& pushed) {
+  size_t done = 0;
+  if constexpr (kHasVectors) {
+    AddInVectors(Floats(), pushed);
+    done = InVectors(pushed.elements);
+  }
+  scalar::AddFeedback(pushed, done);
 }
 
 }  // namespace
+}  // namespace tideway::compression::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tideway::compression {
+
+HWY_EXPORT(MagnitudeBitsMaxOf);
+HWY_EXPORT(AddFeedbackTo);
 
 uint32_t MagnitudeBitsMax(const Pushed& pushed) {
-  return pushed.residual == nullptr
-             ? MagnitudeBitsMaxOf<false>(pushed.delta, nullptr, 0.0f, pushed.elements)
-             : MagnitudeBitsMaxOf<true>(pushed.delta, pushed.residual, pushed.decay,
-                                        pushed.elements);
+  return HWY_DYNAMIC_DISPATCH(MagnitudeBitsMaxOf)(pushed);
 }
 
-void AddFeedback(const Pushed& pushed) {
-  const float* __restrict delta = pushed.delta;
-  float* __restrict residual = pushed.residual;
-  const float decay = pushed.decay;
-  const size_t elements = pushed.elements;
-  for (size_t i = 0; i < elements; ++i) {
-    residual[i] = ElementOf<true>(delta, residual, decay, i);
-  }
-}
+void AddFeedback(const Pushed& pushed) { HWY_DYNAMIC_DISPATCH(AddFeedbackTo)(pushed); }
 
 }  // namespace tideway::compression
+#endif

@@ -27,6 +27,16 @@ inline float ElementOf(const float* delta, const float* residual, float decay, s
   }
 }
 
+template <bool kFeedback>
+inline float ElementOf(const Pushed& pushed, size_t i) {
+  return ElementOf<kFeedback>(pushed.delta, pushed.residual, pushed.decay, i);
+}
+
+inline Pushed PartOf(const Pushed& pushed, size_t first, size_t elements) {
+  return {pushed.delta + first, pushed.residual == nullptr ? nullptr : pushed.residual + first,
+          pushed.decay, elements};
+}
+
 // The largest MagnitudeBits of e: at least kInfinityBits if any element is an infinity or a NaN.
 uint32_t MagnitudeBitsMax(const Pushed& pushed);
 

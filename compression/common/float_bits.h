@@ -14,8 +14,8 @@ namespace tideway::compression {
 
 inline constexpr uint32_t kInfinityBits = 0x7f800000;
 
-inline uint32_t BitsOf(float value) { return std::bit_cast<uint32_t>(value); }
-inline float FloatOf(uint32_t bits) { return std::bit_cast<float>(bits); }
+constexpr uint32_t BitsOf(float value) { return std::bit_cast<uint32_t>(value); }
+constexpr float FloatOf(uint32_t bits) { return std::bit_cast<float>(bits); }
 
 // The magnitude as an integer: it orders as |value| does, and infinities and NaNs come out on top.
 // A maximum of these vectorises where a maximum of floats does not.

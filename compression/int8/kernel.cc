@@ -1,87 +1,130 @@
 #include "compression/int8/kernel.h"
 
-#include <algorithm>
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "compression/int8/kernel.cc"
+#include "hwy/foreach_target.h"
+// Before what it compiles for each target.
+#include "hwy/highway.h"
 
-#include "compression/common/block_scale.h"
-#include "compression/common/float_bits.h"
+#include "compression/common/simd.inc"
+#include "compression/int8/scalar.h"
 
-namespace tideway::compression {
+HWY_BEFORE_NAMESPACE();
+namespace tideway::compression::HWY_NAMESPACE {
 namespace {
 
-Pushed Part(const Pushed& pushed, size_t first, size_t elements) {
-  return {pushed.delta + first, pushed.residual == nullptr ? nullptr : pushed.residual + first,
-          pushed.decay, elements};
+using Quantized = hn::Rebind<int8_t, Floats>;
+
+template <bool kFeedback, class D>
+HWY_INLINE void WriteInVectors(D d, const Pushed& block, float block_scale, std::byte* values) {
+  const Pushed part = block;  // a copy, which no store can change
+  auto* const out = reinterpret_cast<uint8_t*>(values);
+  const auto decay = hn::Set(d, part.decay);
+  const auto scale = hn::Set(d, block_scale);
+  const auto reciprocal = hn::Set(d, ReciprocalOf(block_scale));
+  const auto shift = hn::Set(d, kRoundingShift);
+  ForEachVector(part.elements, [&](size_t i) HWY_ATTR {
+    const Bytes bytes;
+    const auto e = ElementsAt<kFeedback>(part, decay, i);
+    const auto shifted = hn::Add(hn::Mul(e, reciprocal), shift);
+    // The lowest byte of the sum is the number itself.
+    hn::StoreU(hn::TruncateTo(bytes, hn::BitCast(Words(), shifted)), bytes, out + i);
+    if constexpr (kFeedback) {
+      const auto q = hn::Sub(shifted, shift);
+      hn::StoreU(hn::Sub(e, hn::Mul(q, scale)), d, part.residual + i);
+    }
+  });
 }
 
-template <bool kFeedback>
-void QuantizeBlock(const Pushed& pushed, float scale, std::byte* values_bytes) {
-  const float* __restrict delta = pushed.delta;
-  float* __restrict residual = pushed.residual;
-  auto* __restrict values = reinterpret_cast<int8_t*>(values_bytes);
-  // Copies, since a store to `values` might alias the struct as far as the compiler knows.
-  const float decay = pushed.decay;
-  const size_t elements = pushed.elements;
-  const float reciprocal = ReciprocalOf(scale);
-  for (size_t i = 0; i < elements; ++i) {
-    const float e = ElementOf<kFeedback>(delta, residual, decay, i);
-    const int32_t q = Quantize(e, reciprocal);
-    values[i] = static_cast<int8_t>(q);
-    if constexpr (kFeedback) residual[i] = e - static_cast<float>(q) * scale;
+struct Encoding {
+  std::byte* values;
+
+  template <bool kFeedback>
+  uint32_t Largest(const Pushed& block) const {
+    return MagnitudeMax<kFeedback>(block);
   }
+  template <bool kFeedback>
+  float Scale(const Pushed&, uint32_t largest) const {
+    return ScaleFor(largest);
+  }
+  template <bool kFeedback>
+  void Write(const Pushed& block, size_t first, float scale) const {
+    size_t done = 0;
+    if constexpr (kHasVectors) {
+      WriteInVectors<kFeedback>(Floats(), block, scale, values + first);
+      done = InVectors(block.elements);
+    }
+    scalar::WriteInt8<kFeedback>(block, scale, done, values + first);
+  }
+};
+
+// The least value.
+template <class D>
+HWY_INLINE int32_t AddInVectors(D d, const std::byte* values, size_t elements,
+                                float block_scale_value, float scale_value, float* accumulator) {
+  const Quantized quantized;
+  const Ints ints;
+  const auto* const in = reinterpret_cast<const int8_t*>(values);
+  const auto block_scale = hn::Set(d, block_scale_value);
+  const auto scale = hn::Set(d, scale_value);
+  auto least = hn::Zero(ints);
+  ForEachVector(elements, [&](size_t i) HWY_ATTR {
+    const auto q = hn::PromoteTo(ints, hn::LoadU(quantized, in + i));
+    least = hn::Min(least, q);
+    const auto decoded = hn::Mul(hn::ConvertTo(d, q), block_scale);
+    const auto sum = hn::Add(hn::LoadU(d, accumulator + i), hn::Mul(scale, decoded));
+    hn::StoreU(sum, d, accumulator + i);
+  });
+  return hn::GetLane(hn::MinOfLanes(ints, least));
 }
 
-bool AddBlock(const std::byte* values_bytes, size_t elements, float block_scale, float scale,
-              float* accumulator_floats) {
-  const auto* __restrict values = reinterpret_cast<const int8_t*>(values_bytes);
-  float* __restrict accumulator = accumulator_floats;
-  int32_t least = 0;
-  for (size_t i = 0; i < elements; ++i) {
-    const int32_t q = values[i];
-    least = std::min(least, q);
-    accumulator[i] += scale * (static_cast<float>(q) * block_scale);
+struct Adding {
+  const std::byte* values;
+  float scale;
+  float* accumulator;
+
+  bool Add(size_t first, size_t elements, uint32_t scale_bits) const {
+    if (!IsScale(scale_bits)) return false;
+    const float block_scale = FloatOf(scale_bits);
+    size_t done = 0;
+    if constexpr (kHasVectors) {
+      if (AddInVectors(Floats(), values + first, elements, block_scale, scale,
+                       accumulator + first) < -127) {
+        return false;
+      }
+      done = InVectors(elements);
+    }
+    return scalar::AddInt8(values + first, done, elements, block_scale, scale, accumulator + first);
   }
-  return least >= -127;
+};
+
+uint32_t Encode(const Pushed& pushed, int block_log2, std::byte* scales, std::byte* values) {
+  return EncodeBlocks(Encoding{values}, pushed, block_log2, scales);
+}
+
+bool DecodeAdd(const std::byte* scales, const std::byte* values, int block_log2, size_t elements,
+               float scale, float* accumulator) {
+  return AddBlocks(Adding{values, scale, accumulator}, scales, block_log2, elements);
 }
 
 }  // namespace
+}  // namespace tideway::compression::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
 
-uint32_t WriteScales(const Pushed& pushed, int block_log2, std::byte* scales) {
-  const size_t block = size_t{1} << block_log2;
-  uint32_t largest = 0;
-  for (size_t first = 0; first < pushed.elements; first += block) {
-    const uint32_t block_max =
-        MagnitudeBitsMax(Part(pushed, first, std::min(block, pushed.elements - first)));
-    largest = std::max(largest, block_max);
-    StoreLittleEndian(BitsOf(ScaleFor(block_max)), scales + 4 * (first >> block_log2));
-  }
-  return largest;
-}
+#if HWY_ONCE
+namespace tideway::compression {
 
-void EncodeInt8(const Pushed& pushed, int block_log2, const std::byte* scales, std::byte* values) {
-  const size_t block = size_t{1} << block_log2;
-  for (size_t first = 0; first < pushed.elements; first += block) {
-    const Pushed part = Part(pushed, first, std::min(block, pushed.elements - first));
-    const float scale = FloatOf(LoadLittleEndian<uint32_t>(scales + 4 * (first >> block_log2)));
-    if (part.residual == nullptr) {
-      QuantizeBlock<false>(part, scale, values + first);
-    } else {
-      QuantizeBlock<true>(part, scale, values + first);
-    }
-  }
+HWY_EXPORT(Encode);
+HWY_EXPORT(DecodeAdd);
+
+uint32_t EncodeInt8(const Pushed& pushed, int block_log2, std::byte* scales, std::byte* values) {
+  return HWY_DYNAMIC_DISPATCH(Encode)(pushed, block_log2, scales, values);
 }
 
 bool DecodeAddInt8(const std::byte* scales, const std::byte* values, int block_log2,
                    size_t elements, float scale, float* accumulator) {
-  const size_t block = size_t{1} << block_log2;
-  for (size_t first = 0; first < elements; first += block) {
-    const auto bits = LoadLittleEndian<uint32_t>(scales + 4 * (first >> block_log2));
-    if (!IsScale(bits)) return false;
-    if (!AddBlock(values + first, std::min(block, elements - first), FloatOf(bits), scale,
-                  accumulator + first)) {
-      return false;
-    }
-  }
-  return true;
+  return HWY_DYNAMIC_DISPATCH(DecodeAdd)(scales, values, block_log2, elements, scale, accumulator);
 }
 
 }  // namespace tideway::compression
+#endif

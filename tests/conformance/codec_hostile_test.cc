@@ -149,5 +149,48 @@ TEST(HostileInt8, ScalesThatNoEncoderWritesAreRefused) {
   EXPECT_FALSE(codec->DecodeAdd(changed, 1.0f, absl::MakeSpan(accumulator)).ok()) << "-128";
 }
 
+// The message of `delta` with the byte at `at` replaced.
+bool Accepted(const std::string& spec, const std::vector<float>& delta, size_t at, int value) {
+  const auto codec = Make(spec);
+  std::vector<std::byte> bytes = Encode(*codec, delta);
+  bytes[at] = static_cast<std::byte>(value);
+  std::vector<float> accumulator(delta.size(), 0.0f);
+  const absl::Status status = codec->DecodeAdd(bytes, 1.0f, absl::MakeSpan(accumulator));
+  EXPECT_TRUE(status.ok() || status.code() == absl::StatusCode::kInvalidArgument) << status;
+  return status.ok();
+}
+
+TEST(HostileFp16, AShiftOverTheLargestAndWhatIsNotFiniteAreRefused) {
+  const std::vector<float> delta = {1.0f, 2.0f};
+  EXPECT_TRUE(Accepted("fp16", delta, 0, 112));
+  EXPECT_FALSE(Accepted("fp16", delta, 0, 113));
+  EXPECT_FALSE(Accepted("fp16", delta, 3, 1)) << "a shift of 2^24";
+  EXPECT_TRUE(Accepted("fp16", delta, 5, 0x7b));
+  EXPECT_FALSE(Accepted("fp16", delta, 5, 0x7c)) << "infinity";
+  EXPECT_FALSE(Accepted("fp16", delta, 7, 0xff)) << "NaN";
+}
+
+TEST(HostileInt4, WhatNoEncoderWritesIsRefused) {
+  const std::vector<float> delta = {7, -1.5f, 0.5f, 2.5f, -4};
+  EXPECT_TRUE(Accepted("int4:block=16", delta, 0, 16));
+  EXPECT_FALSE(Accepted("int4:block=16", delta, 0, 17)) << "block 2^17";
+  EXPECT_FALSE(Accepted("int4:block=16", delta, 1, 0)) << "an even count";
+  EXPECT_FALSE(Accepted("int4:block=16", delta, 4, 1)) << "a scale of more than 17 bits";
+  EXPECT_FALSE(Accepted("int4:block=16", delta, 7, 0xbf)) << "a negative scale";
+  EXPECT_FALSE(Accepted("int4:block=16", delta, 8, 0x18)) << "-8 below";
+  EXPECT_FALSE(Accepted("int4:block=16", delta, 8, 0x81)) << "-8 above";
+  EXPECT_FALSE(Accepted("int4:block=16", delta, 10, 0x1c)) << "a value behind the last element";
+}
+
+TEST(HostileSign, WhatNoEncoderWritesIsRefused) {
+  const std::vector<float> delta = {1, -2, 0.5f, 0.5f, -1};
+  EXPECT_FALSE(Accepted("sign:block=16", delta, 0, 3)) << "block 2^3";
+  EXPECT_FALSE(Accepted("sign:block=16", delta, 1, 6)) << "six elements";
+  EXPECT_FALSE(Accepted("sign:block=16", delta, 7, 0xbf)) << "a negative scale";
+  EXPECT_FALSE(Accepted("sign:block=16", delta, 7, 0x7f)) << "a NaN or infinite scale";
+  EXPECT_TRUE(Accepted("sign:block=16", delta, 8, 0x1f));
+  EXPECT_FALSE(Accepted("sign:block=16", delta, 8, 0x3f)) << "a bit behind the last element";
+}
+
 }  // namespace
 }  // namespace tideway::codec_test

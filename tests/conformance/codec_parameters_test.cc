@@ -86,6 +86,90 @@ TEST(Int8, TheBlockMustBeAPowerOfTwoInRange) {
   EXPECT_EQ(Make("int8")->info().spec, "int8:block=256");
 }
 
+TEST(Int8, StochasticRoundingHasASeedAndRoundingToNearestHasNone) {
+  EXPECT_EQ(Make("int8:rounding=stochastic")->info().spec,
+            "int8:block=256,rounding=stochastic,seed=0");
+  EXPECT_EQ(Make("int8:seed=9,rounding=stochastic,block=64")->info().spec,
+            "int8:block=64,rounding=stochastic,seed=9");
+  EXPECT_EQ(Make("int8:rounding=nearest")->info().spec, "int8:block=256");
+  for (const char* bad : {"int8:seed=1", "int8:rounding=nearest,seed=1", "int8:rounding=up",
+                          "int8:rounding=stochastic,seed=-1", "int8:rounding=stochastic,seed=x"}) {
+    EXPECT_EQ(BuiltinCodecs().Create(bad).status().code(), absl::StatusCode::kInvalidArgument)
+        << bad;
+  }
+}
+
+// --- fp16, int4, sign
+// ------------------------------------------------------------------------------
+
+TEST(Fp16, TheErrorIsAtMostOnePartIn2048) {
+  const auto codec = Make("fp16");
+  std::mt19937_64 random(11);
+  for (const Kind kind : kKinds) {
+    const std::vector<float> delta = Values(kind, 4000, random);
+    double largest = 0;
+    for (const float value : delta) largest = std::max(largest, Magnitude(value));
+    // The grid of the denormal halves, which is coarser where the values are shifted.
+    const double shift = std::max(0.0, std::floor(std::log2(largest)) - 15);
+    const double floor = largest == 0 ? 0 : std::ldexp(0x1p-25, static_cast<int>(shift));
+    const std::vector<float> decoded = Decode(*codec, Encode(*codec, delta), delta.size());
+    for (size_t i = 0; i < delta.size(); ++i) {
+      const double error =
+          std::fabs(static_cast<double>(decoded[i]) - static_cast<double>(delta[i]));
+      ASSERT_LE(error, std::max(0x1p-11 * Magnitude(delta[i]), floor)) << delta[i];
+    }
+  }
+}
+
+TEST(Int4, TheErrorIsAtMostABlocksLargestMagnitudeOver13) {
+  std::mt19937_64 random(12);
+  const size_t block = 64;
+  const auto codec = Make("int4:block=64");
+  for (const Kind kind : kKinds) {
+    const std::vector<float> delta = Values(kind, 5003, random);
+    const std::vector<float> decoded = Decode(*codec, Encode(*codec, delta), delta.size());
+    for (size_t first = 0; first < delta.size(); first += block) {
+      double largest = 0, error = 0;
+      for (size_t i = first; i < std::min(first + block, delta.size()); ++i) {
+        largest = std::max(largest, Magnitude(delta[i]));
+        error = std::max(
+            error, std::fabs(static_cast<double>(decoded[i]) - static_cast<double>(delta[i])));
+      }
+      ASSERT_LE(error, largest < 0x1p-100 ? largest : largest / 13) << "block at " << first;
+    }
+  }
+}
+
+TEST(Sign, TheScaleIsABlocksMeanMagnitude) {
+  std::mt19937_64 random(13);
+  const auto codec = Make("sign:block=256");
+  for (const Kind kind : kKinds) {
+    const std::vector<float> delta = Values(kind, 5003, random);
+    const std::vector<float> decoded = Decode(*codec, Encode(*codec, delta), delta.size());
+    for (size_t first = 0; first < delta.size(); first += 256) {
+      const size_t last = std::min(first + 256, delta.size());
+      double sum = 0, largest = 0;
+      for (size_t i = first; i < last; ++i) {
+        sum += Magnitude(delta[i]);
+        largest = std::max(largest, Magnitude(delta[i]));
+      }
+      const double expected = largest < 0x1p-100 ? 0 : sum / static_cast<double>(last - first);
+      for (size_t i = first; i < last; ++i) {
+        ASSERT_NEAR(Magnitude(decoded[i]), expected, largest * 0x1p-14) << i;
+        ASSERT_TRUE(expected == 0 || (decoded[i] < 0) == (delta[i] < 0)) << i;
+      }
+    }
+  }
+}
+
+TEST(BlockCodecs, TheRatiosAreThoseOfTheirSpecs) {
+  std::mt19937_64 random(14);
+  const std::vector<float> delta = Values(Kind::kNormal, 262144, random);
+  EXPECT_GE(Ratio(*Make("fp16"), delta), 1.99);
+  EXPECT_GE(Ratio(*Make("int4"), delta), 7.7);
+  EXPECT_GE(Ratio(*Make("sign"), delta), 28);
+}
+
 // --- topk
 // ------------------------------------------------------------------------------------------
 
@@ -183,6 +267,9 @@ TEST(CodecRegistry, WireIdsArePermanent) {
   EXPECT_EQ(MakeDecoder(2)->info().name, "bf16");
   EXPECT_EQ(MakeDecoder(3)->info().name, "int8");
   EXPECT_EQ(MakeDecoder(4)->info().name, "topk");
+  EXPECT_EQ(MakeDecoder(5)->info().name, "fp16");
+  EXPECT_EQ(MakeDecoder(6)->info().name, "int4");
+  EXPECT_EQ(MakeDecoder(7)->info().name, "sign");
   EXPECT_EQ(MakeDecoder(8)->info().name, "randomk");
   EXPECT_EQ(MakeDecoder(9)->info().name, "sparse_lossless");
 }
@@ -190,7 +277,7 @@ TEST(CodecRegistry, WireIdsArePermanent) {
 TEST(CodecRegistry, AnUnknownNameIsNotFoundAndTheAnswerNamesWhatExists) {
   const auto codec = BuiltinCodecs().Create("int7");
   EXPECT_EQ(codec.status().code(), absl::StatusCode::kNotFound);
-  for (const char* name : {"int7", "identity", "bf16", "int8", "topk"}) {
+  for (const char* name : {"int7", "identity", "bf16", "int8", "topk", "fp16", "int4", "sign"}) {
     EXPECT_TRUE(absl::StrContains(codec.status().message(), name)) << codec.status();
   }
 }

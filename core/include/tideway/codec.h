@@ -46,6 +46,9 @@ struct CodecInfo {
   // Lossy codecs of absolute values (bf16, int8) may serve pulls; sparse ones (topk) may not: what they leave out
   // would be missing from the parameters.
   bool dense = true;
+  // decoded + residual = e to the bit. Where it is false, the difference e - decoded needs more than fp32's 24 bits
+  // for some elements (a tiny element that decodes to a large value), and the residual is that difference rounded.
+  bool exact_residual = true;
 };
 
 struct EncodeOptions {
