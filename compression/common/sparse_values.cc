@@ -1,7 +1,6 @@
 #include "compression/common/sparse_values.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "compression/common/block_scale.h"
 #include "compression/common/float_bits.h"
@@ -9,24 +8,6 @@
 
 namespace tideway::compression {
 namespace {
-
-// --- scales of 4-bit values: as those of int8 (block_scale.h), with 7 in the place of 127
-
-constexpr uint32_t CutScale7(float magnitude) {
-  return std::bit_cast<uint32_t>(magnitude / 7.0f) & ~kScaleUnusedBits;
-}
-constexpr uint32_t kScale7BitsMin = CutScale7(0x1p-100f);
-constexpr uint32_t kScale7BitsMax = CutScale7(0x1.fffffep+127f);
-
-float Scale7For(uint32_t magnitude_bits_max) {
-  if (magnitude_bits_max < kFlushBelowBits) return 0.0f;
-  return FloatOf(CutScale7(FloatOf(magnitude_bits_max)));
-}
-
-bool IsScale7(uint32_t bits) {
-  return bits == 0 ||
-         (bits >= kScale7BitsMin && bits <= kScale7BitsMax && (bits & kScaleUnusedBits) == 0);
-}
 
 uint32_t LargestOf(const float* values, size_t k) {
   uint32_t largest = 0;
@@ -63,7 +44,7 @@ void EncodeInt8Block(float* values, size_t k, std::byte* scale_out, std::byte* o
 }
 
 void EncodeInt4Block(float* values, size_t k, std::byte* scale_out, std::byte* out) {
-  const float scale = Scale7For(LargestOf(values, k));
+  const float scale = ScaleFor<7>(LargestOf(values, k));
   const float reciprocal = ReciprocalOf(scale);
   StoreLittleEndian(BitsOf(scale), scale_out);
   std::fill_n(out, (k + 1) / 2, std::byte{0});
@@ -129,7 +110,7 @@ bool DecodeInt4Run(const std::byte* scale_in, const std::byte* in, size_t count,
     least = std::min(least, q);
     values[i] = static_cast<float>(q) * scale;
   }
-  return IsScale7(scale_bits) && least >= -7;
+  return IsScale<7>(scale_bits) && least >= -7;
 }
 
 bool DecodeInt2Run(const std::byte* levels_in, const std::byte* in, size_t count, float* values) {

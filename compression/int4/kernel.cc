@@ -28,7 +28,7 @@ HWY_INLINE auto Pack(V values) {
 
 // As many numbers as d has lanes, from half as many bytes.
 template <class D>
-HWY_INLINE auto LoadPacked(D d, const uint8_t* in) {
+HWY_INLINE auto LoadPacked(D /*d*/, const uint8_t* in) {
   const hn::RebindToSigned<D> ints;
   const hn::Rebind<int8_t, D> bytes;
   const hn::Repartition<uint16_t, decltype(bytes)> pairs;

@@ -86,7 +86,7 @@ void WriteResidual(const Pushed& pushed, const uint32_t* indices, const float* l
   size_t rank = 0;
   for (size_t first = 0; first < pushed.elements; first += kTile) {
     const size_t last = std::min(first + kTile, pushed.elements);
-    WriteFeedback(pushed, first, last);
+    AddFeedback(PartOf(pushed, first, last - first));
     for (; rank < k && indices[rank] < last; ++rank) pushed.residual[indices[rank]] = left[rank];
   }
 }

@@ -10,24 +10,11 @@
 #include "compression/common/float_bits.h"
 #include "hwy/highway.h"
 
+#include "compression/common/simd.inc"
+
 HWY_BEFORE_NAMESPACE();
 namespace tideway::compression::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-// At most 16 lanes, so that a store of a whole vector needs no more slack than kScanSlack has.
-using Floats = hn::CappedTag<float, 16>;
-using Ints = hn::RebindToSigned<Floats>;
-using FloatVector = hn::Vec<Floats>;
-
-template <bool kFeedback>
-HWY_INLINE FloatVector Elements(const float* delta, const float* residual, FloatVector decay,
-                                size_t i) {
-  const Floats floats;
-  const auto pushed = hn::LoadU(floats, delta + i);
-  if constexpr (!kFeedback) return pushed;
-  // Rounded twice: MulAdd would differ between machines.
-  return hn::Add(pushed, hn::Mul(decay, hn::LoadU(floats, residual + i)));
-}
+namespace {
 
 // One step. Magnitudes are compared as signed integers, which they fit and which every machine can.
 template <bool kFeedback>
@@ -36,21 +23,19 @@ HWY_INLINE void ScanStep(const Pushed& pushed, size_t first, size_t last, uint32
   const Floats floats;
   const Ints ints;
   const size_t lanes = hn::Lanes(floats);
-  const float* HWY_RESTRICT delta = pushed.delta;
-  const float* HWY_RESTRICT residual = pushed.residual;
+  const Pushed all = pushed;  // whose pointers no store below changes
   uint32_t* HWY_RESTRICT indices = candidates->indices + candidates->count;
   float* HWY_RESTRICT values = candidates->values + candidates->count;
   size_t found = 0;
   const auto decay = hn::Set(floats, pushed.decay);
   const auto below = hn::Set(ints, static_cast<int32_t>(bound) - 1);
-  const auto magnitude_mask = hn::Set(ints, 0x7fffffff);
   const auto step = hn::Set(ints, static_cast<int32_t>(lanes));
   auto index = hn::Iota(ints, static_cast<int32_t>(first));
   auto most = hn::Zero(ints);
   size_t i = first;
   for (; i + lanes <= last; i += lanes, index = hn::Add(index, step)) {
-    const auto e = Elements<kFeedback>(delta, residual, decay, i);
-    const auto magnitude = hn::And(hn::BitCast(ints, e), magnitude_mask);
+    const auto e = ElementsAt<kFeedback>(all, decay, i);
+    const auto magnitude = Magnitudes(e);
     most = hn::Max(most, magnitude);
     const auto chosen = hn::Gt(magnitude, below);
     if (hn::AllFalse(ints, chosen)) continue;
@@ -58,9 +43,9 @@ HWY_INLINE void ScanStep(const Pushed& pushed, size_t first, size_t last, uint32
     hn::StoreU(hn::Compress(e, hn::RebindMask(floats, chosen)), floats, values + found);
     found += hn::CountTrue(ints, chosen);
   }
-  uint32_t rest = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(ints, most)));
+  uint32_t rest = LargestOf(most);
   for (; i < last; ++i) {
-    const float e = ElementOf<kFeedback>(delta, residual, pushed.decay, i);
+    const float e = ElementOf<kFeedback>(all, i);
     rest = std::max(rest, MagnitudeBits(e));
     if (MagnitudeBits(e) < bound) continue;
     indices[found] = static_cast<uint32_t>(i);
@@ -84,19 +69,7 @@ size_t Scan(const Pushed& pushed, size_t first, size_t last, uint32_t bound, Can
   return first;
 }
 
-void Write(const Pushed& pushed, size_t first, size_t last) {
-  const Floats floats;
-  const size_t lanes = hn::Lanes(floats);
-  const float* HWY_RESTRICT delta = pushed.delta;
-  float* HWY_RESTRICT residual = pushed.residual;
-  const auto decay = hn::Set(floats, pushed.decay);
-  size_t i = first;
-  for (; i + lanes <= last; i += lanes) {
-    hn::StoreU(Elements<true>(delta, residual, decay, i), floats, residual + i);
-  }
-  for (; i < last; ++i) residual[i] = ElementOf<true>(delta, residual, pushed.decay, i);
-}
-
+}  // namespace
 }  // namespace tideway::compression::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -104,15 +77,10 @@ HWY_AFTER_NAMESPACE();
 namespace tideway::compression {
 
 HWY_EXPORT(Scan);
-HWY_EXPORT(Write);
 
 size_t ScanCandidates(const Pushed& pushed, size_t first, size_t last, uint32_t bound,
                       Candidates* candidates, uint32_t* largest) {
   return HWY_DYNAMIC_DISPATCH(Scan)(pushed, first, last, bound, candidates, largest);
-}
-
-void WriteFeedback(const Pushed& pushed, size_t first, size_t last) {
-  HWY_DYNAMIC_DISPATCH(Write)(pushed, first, last);
 }
 
 }  // namespace tideway::compression

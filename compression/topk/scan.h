@@ -1,5 +1,5 @@
-// One pass over e = delta + decay * residual that remembers the few elements which may be selected,
-// and one that writes e. Vectorised for the machine that runs them (Highway), with the same bits on
+// One pass over e = delta + decay * residual that remembers the few elements which may be selected.
+// Vectorised for the machine that runs them (Highway), with the same bits on
 // every one. Pure: pointers and sizes, no validation, no allocation.
 
 #ifndef TIDEWAY_COMPRESSION_TOPK_SCAN_H_
@@ -30,9 +30,6 @@ inline constexpr size_t kScanSlack = kScanStep + 16;
 // rises to the largest MagnitudeBits seen.
 size_t ScanCandidates(const Pushed& pushed, size_t first, size_t last, uint32_t bound,
                       Candidates* candidates, uint32_t* largest);
-
-// residual = e for the elements first..last-1. REQUIRES: a residual.
-void WriteFeedback(const Pushed& pushed, size_t first, size_t last);
 
 }  // namespace tideway::compression
 

@@ -5,7 +5,6 @@
 #include <cfloat>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -14,10 +13,10 @@
 #include <vector>
 
 #include "compression/common/float_bits.h"
+#include "compression/common/kernel_testing.h"
 #include "compression/topk/kernel.h"
 #include "compression/topk/select.h"
 #include "gtest/gtest.h"
-#include "hwy/highway.h"
 
 namespace tideway::compression {
 namespace {
@@ -65,10 +64,6 @@ Floats Make(const Input& input, size_t elements, Random& random) {
   Floats values(elements);
   for (size_t i = 0; i < elements; ++i) values[i] = input.value(i, random);
   return values;
-}
-
-bool SameBits(const float* a, const float* b, size_t count) {
-  return count == 0 || std::memcmp(a, b, count * sizeof(float)) == 0;
 }
 
 // The k largest of e[first..last), by a sort.
@@ -127,32 +122,14 @@ void ExpectReference(const Floats& delta, Floats residual, const Layout& layout)
   Floats left = e;
   for (size_t rank = 0; rank < layout.k; ++rank) left[indices[rank]] = values[rank] = 0.25f;
   WriteResidual(pushed, indices.data(), values.data(), layout.k);
-  ASSERT_TRUE(SameBits(residual.data(), left.data(), left.size()));
+  ASSERT_TRUE(testing::SameBits(residual, left));
 }
 
-// Runs the body once for each instruction set.
-class Targets : public testing::Test {
+class Targets : public ::testing::Test {
  protected:
-  ~Targets() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().DeInit();
-  }
-
-  static void OnEach(const std::function<void()>& body) {
-    const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
-    ASSERT_FALSE(targets.empty());
-    for (const int64_t target : targets) {
-      SCOPED_TRACE(hwy::TargetName(target));
-      hwy::SetSupportedTargetsForTest(target);
-      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-      body();
-      if (HasFatalFailure()) return;
-    }
-  }
-
   static void ExpectBothForms(const Input& input, size_t elements, size_t k, int chunk_log2,
                               Random& random) {
-    SCOPED_TRACE(testing::Message() << input.name << ", " << elements << " elements, k " << k);
+    SCOPED_TRACE(::testing::Message() << input.name << ", " << elements << " elements, k " << k);
     const Floats delta = Make(input, elements, random);
     const Floats residual = Make(input, elements, random);
     const size_t k_per_chunk = std::max<size_t>(1, (k << chunk_log2) / elements);
@@ -167,7 +144,7 @@ class Targets : public testing::Test {
 };
 
 TEST_F(Targets, EveryLengthSelectsWhatASortSelects) {
-  OnEach([&] {
+  testing::OnEveryTarget([&] {
     for (size_t elements = 1; elements <= 1025; ++elements) {
       const Input& input = Inputs()[elements % Inputs().size()];
       ExpectBothForms(input, elements, 1 + random_() % elements, 8, random_);
@@ -177,7 +154,7 @@ TEST_F(Targets, EveryLengthSelectsWhatASortSelects) {
 }
 
 TEST_F(Targets, EveryKindOfInputSelectsWhatASortSelects) {
-  OnEach([&] {
+  testing::OnEveryTarget([&] {
     for (const Input& input : Inputs()) {
       for (const size_t k : {size_t{1}, size_t{400}, size_t{15000}, size_t{33000}}) {
         ExpectBothForms(input, 33000, k, 12, random_);
@@ -192,7 +169,7 @@ TEST_F(Targets, AnyGuessOfTheBoundGivesTheSameSelection) {
   const Pushed pushed{delta.data(), nullptr, 1.0f, delta.size()};
   constexpr size_t kSelected = 300;
   const std::vector<uint32_t> expected = Reference(delta, LayoutFor(delta.size(), kSelected));
-  OnEach([&] {
+  testing::OnEveryTarget([&] {
     for (uint32_t guess = 0; guess < 0x7fffffffu - (1u << 22); guess += 1u << 22) {
       std::vector<uint32_t> indices(SelectionRoom(delta.size(), kSelected));
       Floats values(indices.size());
@@ -211,7 +188,7 @@ TEST_F(Targets, AnyGuessOfTheBoundGivesTheSameSelection) {
 }
 
 TEST_F(Targets, WhatIsNotFiniteIsSeenAtEveryPlace) {
-  OnEach([&] {
+  testing::OnEveryTarget([&] {
     for (size_t elements = 1; elements <= 130; ++elements) {
       for (size_t at = 0; at < elements; ++at) {
         Floats delta(elements, 1.0f);
