@@ -99,6 +99,13 @@ void AddMethodFlags(CLI::App* app, Settings* s, Extras* extras) {
                   "pulls bring what changed, encoded with this codec, e.g. int8:block=256 or "
                   "sparse_lossless; default: all parameters, with --codec-down")
       ->group(group);
+  app->add_flag("--error-feedback,!--no-error-feedback", s->error_feedback,
+                "what a lossy codec leaves out goes with the next push; default: on")
+      ->group(group);
+  app->add_option("--momentum-correction", s->momentum_correction,
+                  "of sparse deltas (DGC), 0 to 0.999; 0: off")
+      ->capture_default_str()
+      ->group(group);
   app->add_option("--residual-decay", s->residual_decay, "of error feedback, 0 to 1")
       ->capture_default_str()
       ->group(group);

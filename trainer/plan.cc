@@ -45,7 +45,9 @@ LocalSgdOptions MakeWorkerOptions(const Settings& s) {
   options.codec_up = s.codec;
   options.codec_down = s.codec_down;
   options.pull_differences = s.pull_differences;
+  options.error_feedback = s.error_feedback;
   options.residual_decay = static_cast<float>(s.residual_decay);
+  options.momentum_correction = static_cast<float>(s.momentum_correction);
   options.fragment_bytes_max = static_cast<size_t>(s.fragment_bytes);
   options.overlap_steps = static_cast<uint32_t>(s.overlap);
   options.merge = s.merge == "alpha" ? MergeRule::kAlpha : MergeRule::kRebase;

@@ -49,6 +49,8 @@ Json WorkerJson(const WorkerStats& w) {
           {"tokens", w.status.tokens},
           {"busy_seconds", w.status.busy_seconds},
           {"waiting_seconds", w.status.waiting_seconds},
+          {"residual_norm", w.status.residual_norm},
+          {"residual_density", w.status.residual_density},
           {"pushes", w.pushes},
           {"rejected", w.rejected},
           {"staleness_mean", w.staleness_mean},

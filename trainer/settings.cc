@@ -39,7 +39,9 @@ void VisitKept(S& s, Visitor&& visit) {
   visit("codec", s.codec, false);
   visit("codec-down", s.codec_down, false);
   visit("pull-differences", s.pull_differences, false);
+  visit("error-feedback", s.error_feedback, false);
   visit("residual-decay", s.residual_decay, false);
+  visit("momentum-correction", s.momentum_correction, false);
   visit("overlap", s.overlap, false);
   visit("merge", s.merge, false);
   visit("fragment-bytes", s.fragment_bytes, true);
@@ -179,6 +181,7 @@ absl::Status ValidateSettings(const Settings& s) {
            InRange("warmup", s.schedule.warmup_share, 0, 0.9),
            InRange("inner-steps", s.inner_steps, 1, 1e6),
            InRange("residual-decay", s.residual_decay, 0, 1),
+           InRange("momentum-correction", s.momentum_correction, 0, 0.999),
            InRange("overlap", s.overlap, 0, s.inner_steps - 1),
            InRange("threads", s.threads, 1, 1024),
            InRange("eval-batches", s.eval_batches, 1, 1e6),

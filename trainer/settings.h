@@ -52,7 +52,9 @@ struct Settings {
   std::string codec = "int8:block=256";
   std::string codec_down = "bf16";
   std::string pull_differences;  // codec; empty: pulls bring the whole parameters
+  bool error_feedback = true;
   double residual_decay = 1.0;
+  double momentum_correction = 0.0;
   int overlap = 0;               // inner steps
   std::string merge = "rebase";  // rebase | alpha
   int64_t fragment_bytes = 1 << 20;

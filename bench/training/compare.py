@@ -15,6 +15,8 @@ import re
 import subprocess
 import sys
 
+import loss_against_bytes
+
 # name: (group, share of --steps, flags)
 ARMS = {
     "sync-diloco": ("slow", 1, ["--slow", "1,3", "--method", "sync-diloco"]),
@@ -24,6 +26,13 @@ ARMS = {
     "2 workers": ("workers", 1, []),
     "identity": ("codec", 1, ["--codec", "identity"]),
     "int8:block=256": ("codec", 1, ["--codec", "int8:block=256"]),
+    **{f"{codec}{', no error feedback' if dropped else ''}":
+       ("codecs", 0.5, ["--outer", "sgd:lr=0.7", "--codec", codec,
+                        *(["--no-error-feedback"] if dropped else [])])
+       for codec, both in (("identity", False), ("bf16", False), ("int8", True), ("int4", True),
+                           ("topk:density=0.01,values=int8", True),
+                           ("topk:density=0.001,values=int8", True))
+       for dropped in ((False, True) if both else (False,))},
     "dense": ("slow-link", 1, ["--outer", "sgd:lr=0.7", "--codec", "identity"]),
     "slow-link preset": ("slow-link", 1, ["--preset", "slow-link"]),
 }
@@ -31,6 +40,7 @@ TITLES = {
     "slow": "The second worker three times slower",
     "workers": "Two asynchronous workers against one, the same inner steps per worker",
     "codec": "Compression of deltas",
+    "codecs": "Codecs, with error feedback and without (outer SGD)",
     "slow-link": "Slow links: outer SGD, dense and with top-k 1 %",
 }
 
@@ -99,12 +109,17 @@ def main():
     parser.add_argument("--steps", type=int, default=2000, help="inner steps per worker")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=list(TITLES), help="one group of arms")
+    parser.add_argument("--picture", help="write the codecs' losses against bytes up here, as SVG")
     arguments = parser.parse_args()
     os.makedirs(arguments.out, exist_ok=True)
     for group in TITLES:
-        if arguments.only in (None, group):
-            report(group, [(name, run_arm(arguments, name, share, flags))
-                           for name, (g, share, flags) in ARMS.items() if g == group])
+        if arguments.only not in (None, group):
+            continue
+        results = [(name, run_arm(arguments, name, share, flags))
+                   for name, (g, share, flags) in ARMS.items() if g == group]
+        report(group, results)
+        if group == "codecs" and arguments.picture:
+            loss_against_bytes.draw(results, arguments.picture)
 
 
 if __name__ == "__main__":

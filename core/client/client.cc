@@ -96,6 +96,7 @@ class ClientImpl final : public Client {
   }
 
   std::vector<float> residual() const override { return core_->residual(); }
+  ResidualStats residual_stats() const override { return core_->residual_stats(); }
   absl::Status SetResidual(std::vector<float> residual) override {
     return core_->SetResidual(residual);
   }

@@ -31,6 +31,11 @@ absl::Status CheckNumbers(const ClientOptions& options, const Layout& layout) {
     return Invalid(
         absl::StrCat("residual_decay is ", options.residual_decay, "; choose one in [0, 1]"));
   }
+  if (!std::isfinite(options.momentum_correction) || options.momentum_correction < 0 ||
+      options.momentum_correction >= 1) {
+    return Invalid(absl::StrCat("momentum_correction is ", options.momentum_correction,
+                                "; choose one from 0 to below 1"));
+  }
   if (options.bytes_in_flight_max == 0)
     return Invalid("bytes_in_flight_max is 0; choose a positive one");
   if (options.reconnect_timeout < absl::ZeroDuration()) {
@@ -64,6 +69,20 @@ absl::StatusOr<std::unique_ptr<const Codec>> MakeCodec(const Runtime& runtime, c
     return Invalid(absl::StrCat(option, " '", spec, "': ", codec.status().message()));
   }
   return std::unique_ptr<const Codec>(*std::move(codec));
+}
+
+// A dense codec sends something of every element: its velocity would be forgotten at once, or pushed on for ever.
+absl::Status CheckMomentum(const ClientOptions& options, const Codec& codec_up) {
+  if (options.momentum_correction == 0) return absl::OkStatus();
+  if (!options.error_feedback) {
+    return Invalid("momentum_correction needs error_feedback; turn it on");
+  }
+  if (codec_up.info().dense) {
+    return Invalid(absl::StrCat("momentum_correction is for sparse codecs, and codec_up is '",
+                                options.codec_up,
+                                "'; choose one such as topk:density=0.01, or leave it at 0"));
+  }
+  return absl::OkStatus();
 }
 
 struct CodecsUp {
@@ -116,6 +135,7 @@ absl::StatusOr<ClientConfig> MakeClientConfig(Runtime* runtime, ClientOptions op
   if (!servers.ok()) return servers.status();
   auto up = MakeCodecsUp(*runtime, options);
   if (!up.ok()) return up.status();
+  if (absl::Status s = CheckMomentum(options, *up->first); !s.ok()) return s;
   auto down = MakeCodec(*runtime, "codec_down", options.codec_down);
   if (!down.ok()) return down.status();
   if (!(*down)->info().dense) {

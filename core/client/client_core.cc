@@ -1,6 +1,7 @@
 #include "core/client/client_core.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -349,6 +350,13 @@ std::vector<float> ClientCore::residual() const {
   std::vector<float> all(layout().elements(), 0.0f);
   for (const auto& link : links_) link->pushes().residual().CopyTo(absl::MakeSpan(all));
   return all;
+}
+
+ResidualStats ClientCore::residual_stats() const {
+  Residual::Sums sums;
+  for (const auto& link : links_) link->pushes().residual().AddTo(&sums);
+  return {.norm = std::sqrt(sums.squares),
+          .density = static_cast<double>(sums.nonzero) / static_cast<double>(layout().elements())};
 }
 
 absl::Status ClientCore::SetResidual(const std::vector<float>& residual) {

@@ -55,6 +55,7 @@ class ClientCore {
   void Close();
 
   std::vector<float> residual() const;
+  ResidualStats residual_stats() const;
   absl::Status SetResidual(const std::vector<float>& residual);
   std::vector<ConnectionInfo> connections() const;
   std::vector<TransportReport> transport_reports() const;

@@ -172,7 +172,9 @@ absl::Status LocalSgdImpl::Start(const Layout& layout) {
                                 .codec_down = options_.codec_down,
                                 .pull_differences = options_.pull_differences,
                                 .error_feedback = options_.error_feedback,
-                                .residual_decay = options_.residual_decay},
+                                .residual_decay = options_.residual_decay,
+                                .momentum_correction = options_.momentum_correction,
+                                .factor_masking = options_.factor_masking},
                                layout);
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
@@ -265,6 +267,7 @@ absl::Status LocalSgdImpl::Merge(SyncEvent& event) {
   event.merged = true;
   event.push = outcome->push;
   event.pull = outcome->pull;
+  meter_.Exchanged(client_->residual_stats());
   assignment_ = outcome->assignment;
   finished_ = assignment_.finished;
   steps_in_shard_ = steps_;

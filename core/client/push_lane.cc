@@ -24,13 +24,20 @@ constexpr size_t kElementsAtOnce = 4096;
 // Looking through so many values between two writes leaves the network enough to do.
 constexpr size_t kElementsBetween = size_t{1} << 19;
 
+Feedback FeedbackOf(const ClientOptions& options) {
+  return {.enabled = options.error_feedback,
+          .decay = options.residual_decay,
+          .momentum = options.momentum_correction,
+          .masking = options.factor_masking};
+}
+
 }  // namespace
 
 PushLane::PushLane(ClientShared* shared, FrameSender* sender, uint32_t server)
     : shared_(shared),
       sender_(sender),
       codec_strand_(shared->tasks.NewStrand()),
-      residual_(&shared->config.layout, server, shared->config.options.error_feedback),
+      residual_(&shared->config.layout, server, FeedbackOf(shared->config.options)),
       codecs_(shared->config.candidates_up(), shared->config.layout.fragments_of(server).size()) {}
 
 absl::Span<const float> PushLane::DeltaOf(const Part& part) const {
@@ -121,8 +128,7 @@ absl::Status PushLane::Lend(Part& part) {
 absl::Status PushLane::EncodeInBuffer(Part& part) {
   absl::StatusOr<Buffer> buffer = shared_->pool.Take(part.credit_bytes);
   if (!buffer.ok()) return buffer.status();
-  const auto bytes = residual_.Encode(*part.codec, part.fragment, DeltaOf(part),
-                                      shared_->config.options.residual_decay, buffer->span());
+  const auto bytes = residual_.Encode(*part.codec, part.fragment, DeltaOf(part), buffer->span());
   if (!bytes.ok()) return bytes.status();
   buffer->Truncate(*bytes);
   part.header.payload_hash = wire::HashPayload(buffer->span());

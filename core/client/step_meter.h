@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "tideway/client.h"
 #include "tideway/stats.h"
 
 namespace tideway {
@@ -20,6 +21,10 @@ class StepMeter {
   void Resume(absl::Time now) { busy_since_ = now; }
   // The trainer comes back with an inner step done.
   void Step(absl::Time now, double loss, uint64_t tokens);
+  void Exchanged(const ResidualStats& residual) {
+    status_.residual_norm = residual.norm;
+    status_.residual_density = residual.density;
+  }
   void Waited(absl::Duration span) { status_.waiting_seconds += absl::ToDoubleSeconds(span); }
 
   const WorkerStatus& status() const { return status_; }

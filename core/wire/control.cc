@@ -55,6 +55,8 @@ WorkerStatus ToProto(const tideway::WorkerStatus& status) {
   proto.set_tokens(status.tokens);
   proto.set_busy_seconds(status.busy_seconds);
   proto.set_waiting_seconds(status.waiting_seconds);
+  proto.set_residual_norm(status.residual_norm);
+  proto.set_residual_density(status.residual_density);
   return proto;
 }
 
@@ -66,6 +68,8 @@ tideway::WorkerStatus FromProto(const WorkerStatus& proto) {
   status.tokens = proto.tokens();
   status.busy_seconds = proto.busy_seconds();
   status.waiting_seconds = proto.waiting_seconds();
+  status.residual_norm = proto.residual_norm();
+  status.residual_density = proto.residual_density();
   return status;
 }
 

@@ -442,6 +442,14 @@ TEST_F(ClientFaults, OptionsThatCannotWorkAreRefusedWithTheFix) {
   EXPECT_THAT(failure({.servers = {"fake://x"}, .worker = std::string(200, 'w')}),
               HasSubstr("128"));
   EXPECT_THAT(failure({.servers = {"fake://x"}, .residual_decay = 2}), HasSubstr("[0, 1]"));
+  EXPECT_THAT(failure({.servers = {"fake://x"}, .momentum_correction = 1}), HasSubstr("below 1"));
+  EXPECT_THAT(failure({.servers = {"fake://x"}, .codec_up = "int8", .momentum_correction = 0.9f}),
+              HasSubstr("topk:density=0.01"));
+  EXPECT_THAT(failure({.servers = {"fake://x"},
+                       .codec_up = "topk:density=0.1",
+                       .error_feedback = false,
+                       .momentum_correction = 0.9f}),
+              HasSubstr("needs error_feedback"));
 }
 
 }  // namespace

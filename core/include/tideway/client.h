@@ -77,6 +77,12 @@ struct ClientOptions {
   // Error feedback for lossy codec_up: what encoding left over is added to the next delta, times residual_decay.
   bool error_feedback = true;
   float residual_decay = 1.0f;
+  // Momentum correction for sparse codec_up, with error feedback (Lin et al., Deep Gradient Compression, arXiv 1712.01887, section 3):
+  // what enters the residual is the velocity u = momentum_correction * u + delta in place of the delta. In [0, 1); 0: off. One more
+  // copy of the parameters. The velocity is no part of the worker's checkpoint: a new life's starts from zero.
+  float momentum_correction = 0.0f;
+  // What was sent of the velocity is forgotten by it (the paper's momentum factor masking), so that old momentum doesn't push on.
+  bool factor_masking = true;
   // A push that the server rejects as stale returns to the residual (true) or is dropped (false).
   bool keep_rejected = true;
 
@@ -119,6 +125,12 @@ struct PullReport {
   uint64_t bytes_fp32 = 0;
   uint32_t one_sided = 0;    // of the fragments: read from the server's memory, without its CPU
   uint32_t differences = 0;  // of the fragments: came as differences from what was here
+};
+
+// What the residual of error feedback holds.
+struct ResidualStats {
+  double norm = 0;     // L2, over all fragments
+  double density = 0;  // the share of its elements that are not zero
 };
 
 class Client {
@@ -176,6 +188,8 @@ class Client {
   // the worker's checkpoint. REQUIRES: no push under way.
   virtual std::vector<float> residual() const = 0;
   virtual absl::Status SetResidual(std::vector<float> residual) = 0;
+  // Reads all of the residual. From any thread, at any time.
+  virtual ResidualStats residual_stats() const = 0;
 
   // The layout, and which connection each server got: transport, addresses, details; details["pull"] is "one-sided", or
   // "two-sided: " and how or why.

@@ -66,6 +66,8 @@ struct LocalSgdOptions {
   std::string pull_differences = {};
   bool error_feedback = true;
   float residual_decay = 1.0f;
+  float momentum_correction = 0.0f;
+  bool factor_masking = true;
 
   size_t fragment_bytes_max = kFragmentBytesDefault;  // must equal the servers'
   uint32_t overlap_steps = 0;

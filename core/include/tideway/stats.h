@@ -18,6 +18,9 @@ struct WorkerStatus {
   uint64_t tokens = 0;         // since it joined
   double busy_seconds = 0;     // computing
   double waiting_seconds = 0;  // blocked in communication or for an assignment
+  // Of error feedback, after the last exchange (ResidualStats): how much still waits here to be sent.
+  double residual_norm = 0;
+  double residual_density = 0;
 };
 
 struct WorkerStats {
