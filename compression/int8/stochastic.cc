@@ -22,7 +22,7 @@ HWY_INLINE uint32_t SumInVectors(D d, const Pushed& block) {
     const auto e = hn::Add(ElementsAt<kFeedback>(block, decay, i), hn::Zero(d));
     sum = hn::Add(sum, hn::BitCast(words, e));
   });
-  return hn::GetLane(hn::SumOfLanes(words, sum));
+  return SumOf(sum);
 }
 
 // Mix32, of which the upper 17 bits, made odd, are left: 2^17 * u.

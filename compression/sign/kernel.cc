@@ -38,7 +38,7 @@ HWY_INLINE uint32_t SumInVectors(D d, const Pushed& block, float units_per_value
     const auto shifted = hn::Add(hn::Mul(magnitude, units_per), shift);
     sum = hn::Add(sum, hn::Sub(hn::BitCast(words, shifted), hn::BitCast(words, shift)));
   });
-  return hn::GetLane(hn::SumOfLanes(words, sum));
+  return SumOf(sum);
 }
 
 template <bool kFeedback, class D>
