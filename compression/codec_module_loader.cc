@@ -14,7 +14,6 @@ namespace tideway {
 namespace {
 
 constexpr char kEntryPoint[] = "tideway_codec_module";
-constexpr uint32_t kEmbeddersIdMin = 128;
 constexpr uint32_t kWireIdMax = 255;
 
 absl::Status Refused(const std::string& path, absl::string_view why) {
@@ -59,9 +58,9 @@ absl::Status CheckTable(const std::string& path, const TidewayCodecModule* modul
   if (!IsName(module->name)) {
     return Refused(path, "has no name, or one with other characters than letters, digits, - and _");
   }
-  if (module->wire_id < kEmbeddersIdMin || module->wire_id > kWireIdMax) {
+  if (module->wire_id < kEmbeddersWireIdMin || module->wire_id > kWireIdMax) {
     return Refused(path, absl::StrCat("has the wire id ", module->wire_id, "; give it one from ",
-                                      kEmbeddersIdMin, " to ", kWireIdMax));
+                                      kEmbeddersWireIdMin, " to ", kWireIdMax));
   }
   if (module->create == nullptr || module->destroy == nullptr || module->bound == nullptr ||
       module->encode == nullptr || module->decode_add == nullptr) {

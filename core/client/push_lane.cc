@@ -12,8 +12,8 @@
 namespace tideway {
 namespace {
 
-// With the codec at once: one being encoded and one that waits for it.
-constexpr size_t kEncodingMax = 2;
+// With the codecs at once: one being encoded on each strand, and one that waits.
+constexpr size_t kEncodingMax = 3;
 
 // With the transport: enough to keep it busy while the next part is encoded, and little enough that what was encoded is still in
 // a cache when the transport reads it.
@@ -31,12 +31,23 @@ Feedback FeedbackOf(const ClientOptions& options) {
           .masking = options.factor_masking};
 }
 
+// The server's fragments in turn.
+std::vector<uint8_t> StrandsOf(const Layout& layout, uint32_t server, size_t strands) {
+  std::vector<uint8_t> strand_of(layout.fragments().size());
+  size_t next = 0;
+  for (const uint32_t fragment : layout.fragments_of(server)) {
+    strand_of[fragment] = static_cast<uint8_t>(next++ % strands);
+  }
+  return strand_of;
+}
+
 }  // namespace
 
 PushLane::PushLane(ClientShared* shared, FrameSender* sender, uint32_t server)
     : shared_(shared),
       sender_(sender),
-      codec_strand_(shared->tasks.NewStrand()),
+      codec_strands_{shared->tasks.NewStrand(), shared->tasks.NewStrand()},
+      strand_of_(StrandsOf(shared->config.layout, server, codec_strands_.size())),
       residual_(&shared->config.layout, server, FeedbackOf(shared->config.options)),
       codecs_(shared->config.candidates_up(), shared->config.layout.fragments_of(server).size()) {}
 
@@ -82,6 +93,7 @@ void PushLane::Pump(bool at_once) {
 
 void PushLane::Encode(Part part, bool at_once) {
   const size_t elements = DeltaOf(part).size();
+  Strand& strand = CodecStrandOf(part);
   at_once =
       elements <= kElementsAtOnce || (at_once && elements <= kElementsBetween && AsItIs(part));
   auto encode = [this, part = std::move(part)]() mutable {
@@ -91,9 +103,9 @@ void PushLane::Encode(Part part, bool at_once) {
     });
   };
   if (at_once) {
-    shared_->tasks.OnNow(codec_strand_, std::move(encode));
+    shared_->tasks.OnNow(strand, std::move(encode));
   } else {
-    shared_->tasks.On(codec_strand_, std::move(encode));
+    shared_->tasks.On(strand, std::move(encode));
   }
 }
 
@@ -284,7 +296,8 @@ void PushLane::OnLetGo(PushFrame& frame) {
 }
 
 void PushLane::ReturnDelta(Part part) {
-  shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
+  Strand& strand = CodecStrandOf(part);
+  shared_->tasks.On(strand, [this, part = std::move(part)]() mutable {
     residual_.Add(part.fragment, DeltaOf(part));
     shared_->tasks.OnStateNow(
         [this, part = std::move(part)]() mutable { Settle(std::move(part)); });
@@ -292,7 +305,8 @@ void PushLane::ReturnDelta(Part part) {
 }
 
 void PushLane::ReturnEncoded(Part part) {
-  shared_->tasks.On(codec_strand_, [this, part = std::move(part)]() mutable {
+  Strand& strand = CodecStrandOf(part);
+  shared_->tasks.On(strand, [this, part = std::move(part)]() mutable {
     // Our own encoding of our own floats: it decodes.
     const absl::Status status =
         residual_.AddEncoded(*part.codec, part.fragment, part.frame->payload);

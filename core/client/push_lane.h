@@ -10,9 +10,10 @@
 // A fragment whose encoding is its values (identity, nothing left over from before) is not copied: the transport reads the user's
 // memory, and the part settles when it has let go of that.
 //
-// What was sent keeps its bytes and its sequence: after a reconnect it goes out again as it was, in order. At most two parts
-// are with the codec at once, and not much more than kBytesLeavingMax with the transport, so that the next one is encoded while this
-// one leaves.
+// What was sent keeps its bytes and its sequence: after a reconnect it goes out again as it was, in order. A few parts are with the
+// codec at once, and not much more than kBytesLeavingMax with the transport, so that the next one is encoded while this one leaves.
+// Fragments take turns between two codec strands, so that two threads encode where there are two; the parts of one fragment stay in
+// order.
 //
 // Residual: applied and buffered leave it as encoding left it; rejected adds back what was encoded; a part that is withdrawn
 // before it was sent adds back its delta. A part that was already sent when its push gave up (deadline) can't be withdrawn:
@@ -20,11 +21,12 @@
 //
 // With codec_up "auto" each push is encoded by the codec that LaneCodecs names when its first part leaves the waiting ones.
 //
-// Threads: the state strand; encoding and the residual on the lane's own codec strand.
+// Threads: the state strand; encoding and the residual on the lane's own codec strands.
 
 #ifndef TIDEWAY_CORE_CLIENT_PUSH_LANE_H_
 #define TIDEWAY_CORE_CLIENT_PUSH_LANE_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -84,7 +86,7 @@ class PushLane {
   void Encode(Part part, bool at_once);
   // The encoding is what stands in the delta.
   bool AsItIs(const Part& part) const;
-  // On the codec strand.
+  // On the fragment's codec strand.
   absl::Status EncodeHere(Part& part);
   absl::Status Lend(Part& part);
   absl::Status EncodeInBuffer(Part& part);
@@ -105,10 +107,12 @@ class PushLane {
   bool GoOnAlone(Part& part);
 
   absl::Span<const float> DeltaOf(const Part& part) const;
+  Strand& CodecStrandOf(const Part& part) { return codec_strands_[strand_of_[part.fragment]]; }
 
   ClientShared* const shared_;
   FrameSender* const sender_;
-  Strand codec_strand_;
+  std::array<Strand, 2> codec_strands_;
+  std::vector<uint8_t> strand_of_;  // by fragment
   Residual residual_;
   LaneCodecs codecs_;
 

@@ -6,8 +6,8 @@
 // With momentum (Deep Gradient Compression, arXiv 1712.01887, section 3) each fragment has a velocity too: u = momentum * u + delta takes
 // the delta's place, and where something of it was sent, masking sets u back to zero.
 //
-// Threads: thread-safe. In use the lane's codec strand does one operation after the other; the lock is for the
-// checkpoint that is taken from another thread.
+// Threads: thread-safe. Each fragment has a lock of its own, so that two are encoded at once; what is done to one fragment is
+// done one after the other by its codec strand anyway.
 
 #ifndef TIDEWAY_CORE_CLIENT_RESIDUAL_H_
 #define TIDEWAY_CORE_CLIENT_RESIDUAL_H_
@@ -15,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -63,25 +65,32 @@ class Residual {
   bool empty() const;
   // Into, and from, the fragments' places in a vector of layout.elements() floats.
   void CopyTo(absl::Span<float> all) const;
+  // REQUIRES: nothing else is under way.
   void Set(absl::Span<const float> all);
   void AddTo(Sums* sums) const;
 
  private:
-  std::vector<float>& Part(uint32_t fragment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<size_t> EncodeVelocity(const Codec& codec, uint32_t fragment,
+  // Of one fragment.
+  struct Part {
+    mutable absl::Mutex mutex;
+    std::vector<float> values ABSL_GUARDED_BY(mutex);
+    std::vector<float> velocity ABSL_GUARDED_BY(mutex);  // empty without momentum
+  };
+
+  // Null if nothing of that fragment was ever left over.
+  Part* Find(uint32_t fragment) const;
+  Part& FindOrMake(uint32_t fragment);
+  std::vector<std::pair<uint32_t, std::shared_ptr<Part>>> All() const;
+  absl::StatusOr<size_t> EncodeVelocity(const Codec& codec, Part& part,
                                         absl::Span<const float> delta, absl::Span<std::byte> out)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Mask(const Codec& codec, absl::Span<const std::byte> sent,
-                    std::vector<float>& velocity) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(part.mutex);
 
   const Layout* const layout_;
   const uint32_t server_;
   const Feedback feedback_;
   mutable absl::Mutex mutex_;
-  std::map<uint32_t, std::vector<float>> parts_ ABSL_GUARDED_BY(mutex_);
-  std::map<uint32_t, std::vector<float>> velocities_ ABSL_GUARDED_BY(mutex_);
-  std::vector<float> next_velocity_ ABSL_GUARDED_BY(mutex_);  // of the fragment at hand
-  std::vector<float> decoded_ ABSL_GUARDED_BY(mutex_);        // what was sent of it
+  // Parts stay where they are until Set.
+  std::map<uint32_t, std::shared_ptr<Part>> parts_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tideway

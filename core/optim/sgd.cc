@@ -2,6 +2,7 @@
 // all deltas.
 
 #include <cassert>
+#include <optional>
 #include <utility>
 
 #include "core/optim/outer_optimizers.h"
@@ -28,14 +29,20 @@ class Sgd final : public OuterOptimizer {
   ApplyResult Apply(absl::Span<float> theta, absl::Span<const float> delta,
                     const ApplyContext& context, OuterState&) const override {
     assert(delta.size() == theta.size());
-    const float step = lr_ * context.weight;
+    const float step = StepOf(context);
     float* const t = theta.data();
     const float* const d = delta.data();
     for (size_t i = 0; i < theta.size(); ++i) t[i] -= step * d[i];
     return ApplyResult::kApplied;
   }
 
+  std::optional<float> ScaledAdd(const ApplyContext& context) const override {
+    return -StepOf(context);
+  }
+
  private:
+  float StepOf(const ApplyContext& context) const { return lr_ * context.weight; }
+
   const float lr_;
   const std::string spec_;
 };

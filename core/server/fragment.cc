@@ -8,6 +8,19 @@
 #include "tideway/limits.h"
 
 namespace tideway {
+namespace {
+
+// Our own sparse codecs, which decode to finite values only. An embedder's may not.
+bool IsSparse(const Codec& codec) {
+  return !codec.info().dense && codec.info().wire_id < kEmbeddersWireIdMin;
+}
+
+absl::Span<float> FloatsOf(Buffer& buffer) {
+  return {reinterpret_cast<float*>(buffer.data()), buffer.size() / sizeof(float)};
+}
+
+}  // namespace
+
 Fragment::Fragment(const FragmentSpec& spec, State state, const OuterOptimizer* optimizer,
                    const optim::StalenessPolicy* staleness)
     : spec_(spec),
@@ -48,6 +61,39 @@ absl::StatusOr<Fragment::PushOutput> Fragment::Push(const PushInput& input, Buff
 
 absl::Status Fragment::DecodeAndStep(const PushInput& input, float weight, uint64_t staleness,
                                      BufferPool& scratch, PushOutput& output) {
+  const ApplyContext context{
+      .staleness = staleness, .active_workers = input.active_workers, .weight = weight};
+  const std::optional<float> factor = optimizer_->ScaledAdd(context);
+  const absl::StatusOr<ApplyResult> result = factor.has_value() && IsSparse(*input.codec)
+                                                 ? AddInPlace(input, *factor, scratch)
+                                                 : StepDense(input, context, scratch);
+  if (!result.ok()) return result.status();
+  if (*result == ApplyResult::kApplied) {
+    output.verdict = wire::Verdict::kApplied;
+    version_.store(++state_.version, std::memory_order_release);
+    absl::MutexLock lock(&mutex_);
+    if (exposure_ != nullptr) exposure_->SetVersion(state_.version);
+  } else {
+    output.verdict = wire::Verdict::kBuffered;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ApplyResult> Fragment::AddInPlace(const PushInput& input, float factor,
+                                                 BufferPool& scratch) {
+  absl::StatusOr<Buffer> trial = scratch.Take(spec_.elements * sizeof(float));
+  if (!trial.ok()) return trial.status();
+  // First where it does no harm: a payload may turn out to be malformed half-way.
+  absl::Status status = input.codec->DecodeAdd(input.payload, 1.0f, FloatsOf(*trial));
+  if (status.ok()) {
+    status = input.codec->DecodeAdd(input.payload, factor, absl::MakeSpan(state_.theta));
+  }
+  if (!status.ok()) return status;
+  return ApplyResult::kApplied;
+}
+
+absl::StatusOr<ApplyResult> Fragment::StepDense(const PushInput& input, const ApplyContext& context,
+                                                BufferPool& scratch) {
   absl::Span<const float> delta;
   Buffer decoded;
   if (input.codec->info().wire_id == kIdentityWireId) {
@@ -59,7 +105,7 @@ absl::Status Fragment::DecodeAndStep(const PushInput& input, float weight, uint6
     absl::StatusOr<Buffer> buffer = scratch.Take(spec_.elements * sizeof(float));
     if (!buffer.ok()) return buffer.status();
     decoded = *std::move(buffer);
-    absl::Span<float> floats(reinterpret_cast<float*>(decoded.data()), spec_.elements);
+    const absl::Span<float> floats = FloatsOf(decoded);
     std::fill(floats.begin(), floats.end(), 0.0f);
     absl::Status status = input.codec->DecodeAdd(input.payload, 1.0f, floats);
     if (!status.ok()) return status;
@@ -71,19 +117,7 @@ absl::Status Fragment::DecodeAndStep(const PushInput& input, float weight, uint6
     return absl::InvalidArgumentError(
         absl::StrCat("delta of fragment ", spec_.id, " has a NaN or an infinity"));
   }
-  const ApplyContext context{
-      .staleness = staleness, .active_workers = input.active_workers, .weight = weight};
-  const ApplyResult result =
-      optimizer_->Apply(absl::MakeSpan(state_.theta), delta, context, state_.optimizer);
-  if (result == ApplyResult::kApplied) {
-    output.verdict = wire::Verdict::kApplied;
-    version_.store(++state_.version, std::memory_order_release);
-    absl::MutexLock lock(&mutex_);
-    if (exposure_ != nullptr) exposure_->SetVersion(state_.version);
-  } else {
-    output.verdict = wire::Verdict::kBuffered;
-  }
-  return absl::OkStatus();
+  return optimizer_->Apply(absl::MakeSpan(state_.theta), delta, context, state_.optimizer);
 }
 
 std::shared_ptr<Published> Fragment::TryPublished(uint64_t window) {

@@ -109,6 +109,10 @@ class Fragment {
 
   absl::Status DecodeAndStep(const PushInput& input, float weight, uint64_t staleness,
                              BufferPool& scratch, PushOutput& output);
+  // Of a sparse delta: touches only what it has.
+  absl::StatusOr<ApplyResult> AddInPlace(const PushInput& input, float factor, BufferPool& scratch);
+  absl::StatusOr<ApplyResult> StepDense(const PushInput& input, const ApplyContext& context,
+                                        BufferPool& scratch);
   PublishedChain& ChainFor(const std::shared_ptr<const Codec>& codec, uint64_t fresh_id,
                            size_t chains_max);
   std::shared_ptr<Published> NewPublished();

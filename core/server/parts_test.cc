@@ -143,14 +143,29 @@ class FragmentTest : public ::testing::Test {
 
   absl::StatusOr<Fragment::PushOutput> Push(uint64_t sequence, float value, uint64_t base = 0) {
     const std::vector<float> delta(kElements, value);
+    return PushPayload(
+        sequence, {reinterpret_cast<const std::byte*>(delta.data()), delta.size() * sizeof(float)},
+        base);
+  }
+
+  absl::StatusOr<Fragment::PushOutput> PushPayload(uint64_t sequence,
+                                                   absl::Span<const std::byte> payload,
+                                                   uint64_t base = 0) {
     return fragment_->Push({.worker = 1,
                             .incarnation = 1,
                             .sequence = sequence,
                             .base_version = base,
                             .codec = codec_.get(),
-                            .payload = {reinterpret_cast<const std::byte*>(delta.data()),
-                                        delta.size() * sizeof(float)}},
+                            .payload = payload},
                            pool_);
+  }
+
+  // By the codec of this name, which is then the one of the pushes.
+  std::vector<std::byte> EncodedBy(const std::string& spec, const std::vector<float>& delta) {
+    codec_ = *BuiltinCodecs().Create(spec);
+    std::vector<std::byte> payload(codec_->Bound(delta.size()));
+    payload.resize(*codec_->Encode(delta, {}, {}, absl::MakeSpan(payload)));
+    return payload;
   }
 
   BufferPool pool_{1 << 20};
@@ -218,6 +233,35 @@ TEST_F(FragmentTest, ANanChangesNothing) {
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(fragment_->version(), 0u);
   EXPECT_FALSE(Push(1, 1.0f)->duplicate) << "the sequence is still free";
+}
+
+TEST_F(FragmentTest, ASparsePushThatIsAddedInPlaceGivesWhatADenseStepGives) {
+  Make("sgd:lr=0.3", "weight:power=0.5");
+  const std::vector<float> delta = {0.1f, -4, 0, 2, 0, 0, 127, -1};
+  for (uint64_t sequence = 1; sequence <= 3; ++sequence) {
+    const Fragment::State before = fragment_->Export();
+    std::vector<float> decoded(kElements, 0.0f);
+    const std::vector<std::byte> payload = EncodedBy("topk:density=0.4,values=int8", delta);
+    ASSERT_TRUE(codec_->DecodeAdd(payload, 1.0f, absl::MakeSpan(decoded)).ok());
+    ASSERT_EQ(PushPayload(sequence, payload)->verdict, Verdict::kApplied);
+    std::vector<float> expected = before.theta;
+    OuterState none;
+    optimizer_->Apply(absl::MakeSpan(expected), decoded,
+                      {.weight = staleness_->Judge(sequence - 1).weight}, none);
+    EXPECT_EQ(fragment_->Export().theta, expected) << "push " << sequence;
+    EXPECT_EQ(fragment_->version(), sequence);
+  }
+}
+
+TEST_F(FragmentTest, ASparsePushThatTurnsOutMalformedAtItsEndChangesNothing) {
+  Make("sgd:lr=1", "accept");
+  std::vector<std::byte> payload =
+      EncodedBy("topk:density=0.5,values=fp32", {1, 2, 3, 4, 5, 6, 7, 8});
+  const float infinity = std::numeric_limits<float>::infinity();
+  std::memcpy(payload.data() + payload.size() - sizeof(infinity), &infinity, sizeof(infinity));
+  EXPECT_EQ(PushPayload(1, payload).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(fragment_->Export().theta, std::vector<float>(kElements, 0.0f));
+  EXPECT_EQ(fragment_->version(), 0u);
 }
 
 TEST_F(FragmentTest, APublishedVersionNeverChanges) {

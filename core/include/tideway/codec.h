@@ -37,6 +37,8 @@ namespace tideway {
 // The wire id of `identity`, whose encoding is the fp32 values themselves, little-endian: both ends may move them without
 // calling the codec.
 inline constexpr uint8_t kIdentityWireId = 1;
+// From here on wire ids are for embedders' own codecs.
+inline constexpr uint8_t kEmbeddersWireIdMin = 128;
 
 struct CodecInfo {
   std::string name;

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,12 @@ class OuterOptimizer {
   // REQUIRES: delta.size() == theta.size(), and state was made by NewState(theta.size()) or is one that Apply left.
   virtual ApplyResult Apply(absl::Span<float> theta, absl::Span<const float> delta,
                             const ApplyContext& context, OuterState& state) const = 0;
+
+  // The factor f where Apply does nothing but theta += f * delta, for every delta. A server then adds a sparse delta in place, without
+  // touching the elements that it leaves out.
+  virtual std::optional<float> ScaledAdd(const ApplyContext& /*context*/) const {
+    return std::nullopt;
+  }
 
   OuterState NewState(size_t elements) const {
     OuterState state;
