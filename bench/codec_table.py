@@ -28,7 +28,7 @@ def rates(results):
 def rows_of_codecs(rate, ratios):
     memcpy = rate["Memcpy"]
     specs = []
-    for name in rate:
+    for name in sorted(rate):
         kind, _, spec = name.partition("/")
         if kind in KINDS and "threads:" not in spec and spec not in specs:
             specs.append(spec)
@@ -41,14 +41,14 @@ def rows_of_codecs(rate, ratios):
 
 
 def rows_of_threads(rate):
-    for name, value in rate.items():
+    for name, value in sorted(rate.items()):
         if name.endswith("/threads:2"):
             alone = rate[name.replace("/threads:2", "/threads:1")]
             yield [name.split("/real_time")[0], f"{alone:.2f}", f"{value:.2f}", f"{value / alone:.2f}"]
 
 
 def rows_of_others(rate):
-    for name, value in rate.items():
+    for name, value in sorted(rate.items()):
         if name.partition("/")[0] in ("Memcpy", "DenseAdd", "TorchTopk", "EncodeDifference", "ApplyDifference"):
             if "threads:" not in name:
                 yield [f"`{name}`", f"{value:.3f}", f"{value / rate['Memcpy']:.3f}"]
@@ -68,7 +68,7 @@ def main():
         sys.exit(__doc__)
     with open(sys.argv[1], encoding="utf-8") as file:
         rate, ratios = rates(json.load(file))
-    table(["codec", "bytes saved, times", *(f"{kind}, GB/s (of memcpy)" for kind in KINDS)], rows_of_codecs(rate, ratios))
+    table(["codec", "times smaller", *(f"{kind}, GB/s (of memcpy)" for kind in KINDS)], rows_of_codecs(rate, ratios))
     table(["case", "GB/s", "of memcpy"], rows_of_others(rate))
     table(["case", "one thread, GB/s", "two threads", "ratio"], rows_of_threads(rate))
 
