@@ -10,13 +10,13 @@
   namespace tideway::codec_##name {                                              \
     absl::StatusOr<std::unique_ptr<Codec>> Create(const Spec& spec, uint8_t id); \
   }                                                                              \
-  static_assert((wire_id) < tideway::kEmbeddersWireIdMin,                                 \
+  static_assert((wire_id) < tideway::kEmbeddersWireIdMin,                        \
                 "wire ids from 128 on belong to embedders' own codecs");
 #define TIDEWAY_CODEC_WRAPPER(name, wire_id)                                                    \
   namespace tideway::codec_##name {                                                             \
     absl::StatusOr<std::unique_ptr<Codec>> Wrap(const Spec& spec, uint8_t id, Wrapped wrapped); \
   }                                                                                             \
-  static_assert((wire_id) < tideway::kEmbeddersWireIdMin,                                                \
+  static_assert((wire_id) < tideway::kEmbeddersWireIdMin,                                       \
                 "wire ids from 128 on belong to embedders' own codecs");
 #define TIDEWAY_CODEC_MISSING(name, wire_id, is_wrapper, reason)
 #include "tideway/codecs.def"
