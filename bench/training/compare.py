@@ -27,7 +27,7 @@ ARMS = {
     "identity": ("codec", 1, ["--codec", "identity"]),
     "int8:block=256": ("codec", 1, ["--codec", "int8:block=256"]),
     **{f"{codec}{', no error feedback' if dropped else ''}":
-       ("codecs", 0.5, ["--outer", "sgd:lr=0.7", "--codec", codec,
+       ("codecs", 0.5, ["--outer", "sgd:lr=0.7", "--inner-steps", "5", "--codec", codec,
                         *(["--no-error-feedback"] if dropped else [])])
        for codec, both in (("identity", False), ("bf16", False), ("int8", True), ("int4", True),
                            ("topk:density=0.01,values=int8", True),
@@ -40,7 +40,7 @@ TITLES = {
     "slow": "The second worker three times slower",
     "workers": "Two asynchronous workers against one, the same inner steps per worker",
     "codec": "Compression of deltas",
-    "codecs": "Codecs, with error feedback and without (outer SGD)",
+    "codecs": "Codecs, with error feedback and without (outer SGD, H = 5)",
     "slow-link": "Slow links: outer SGD, dense and with top-k 1 %",
 }
 

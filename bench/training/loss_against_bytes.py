@@ -3,8 +3,8 @@
 import html
 import math
 
-WIDTH, HEIGHT = 860, 480
-LEFT, RIGHT, TOP, BOTTOM = 60, 300, 20, 50
+WIDTH, HEIGHT = 940, 480
+LEFT, RIGHT, TOP, BOTTOM = 60, 370, 20, 50
 # Okabe and Ito's colours, which people with any colour vision can tell apart. Arms of one codec share one.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 STYLE = ("svg{background:#fff;font:12px sans-serif} text{fill:#333} .grid{stroke:#ddd} "
