@@ -88,7 +88,7 @@ void AddMethodFlags(CLI::App* app, Settings* s, Extras* extras) {
   app->add_option("--outer", s->outer, "outer optimizer, e.g. sgd:lr=0.5; default: the method's")
       ->group(group);
   app->add_option("--codec", s->codec,
-                  "of deltas, up: identity | bf16 | int8:block=256 | "
+                  "of deltas, up: identity | bf16 | int8:block=256 | int4 | "
                   "topk:density=0.01,values=int8 | auto (the quickest of identity, bf16, int8)")
       ->capture_default_str()
       ->group(group);
