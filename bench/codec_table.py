@@ -9,6 +9,8 @@ import json
 import statistics
 import sys
 
+import markdown_table
+
 KINDS = ("Encode", "EncodeWithFeedback", "DecodeAdd")
 
 
@@ -54,23 +56,18 @@ def rows_of_others(rate):
                 yield [f"`{name}`", f"{value:.3f}", f"{value / rate['Memcpy']:.3f}"]
 
 
-def table(header, rows):
-    rows = [header, ["---"] * len(header), *rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    for row in rows:
-        cells = (cell.ljust(width, "-" if cell == "---" else " ") for cell, width in zip(row, widths))
-        print("| " + " | ".join(cells) + " |")
-    print()
-
-
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     with open(sys.argv[1], encoding="utf-8") as file:
         rate, ratios = rates(json.load(file))
-    table(["codec", "times smaller", *(f"{kind}, GB/s (of memcpy)" for kind in KINDS)], rows_of_codecs(rate, ratios))
-    table(["case", "GB/s", "of memcpy"], rows_of_others(rate))
-    table(["case", "one thread, GB/s", "two threads", "ratio"], rows_of_threads(rate))
+    print(markdown_table.text([["codec", "times smaller", *(f"{kind}, GB/s (of memcpy)" for kind in KINDS)],
+                               *rows_of_codecs(rate, ratios)]))
+    print()
+    print(markdown_table.text([["case", "GB/s", "of memcpy"], *rows_of_others(rate)]))
+    print()
+    print(markdown_table.text([["case", "one thread, GB/s", "two threads", "ratio"],
+                               *rows_of_threads(rate)]))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ import machine
 from program import measure_pair, options
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
+sys.path[:0] = [os.path.join(ROOT, "tests", "e2e"), os.path.join(ROOT, "bench")]
+import markdown_table  # noqa: E402
 from namespaces import SERVER_ADDRESS, Namespaces  # noqa: E402
 
 CODECS = ("identity", "bf16", "int8", "int4", "topk:density=0.01,values=int8")
@@ -66,8 +67,7 @@ def main():
     finally:
         hosts.close()
     results = []
-    print("| codec | seconds per push | of identity's | smallest to largest |")
-    print("|---|---|---|---|")
+    rows = [["codec", "seconds per push", "of identity's", "smallest to largest"]]
     for codec in codecs:
         times = [arguments.bytes / 1e9 / one[codec]["goodput_gbytes_per_s"] for one in rounds]
         base = [arguments.bytes / 1e9 / one[codecs[0]]["goodput_gbytes_per_s"] for one in rounds]
@@ -75,8 +75,9 @@ def main():
         results.append({"codec": codec, "seconds_per_push": statistics.median(times),
                         "ratio": statistics.median(ratios), "ratio_spread": [min(ratios), max(ratios)],
                         "cpu_s_per_gb": statistics.median(one[codec]["cpu_s_per_gb"] for one in rounds)})
-        print(f"| `{codec}` | {results[-1]['seconds_per_push']:.4f} | {results[-1]['ratio']:.4f} | "
-              f"{min(ratios):.4f} to {max(ratios):.4f} |")
+        rows.append([f"`{codec}`", f"{results[-1]['seconds_per_push']:.4f}",
+                     f"{results[-1]['ratio']:.4f}", f"{min(ratios):.4f} to {max(ratios):.4f}"])
+    print(markdown_table.text(rows))
     if arguments.out:
         with open(arguments.out, "w", encoding="utf-8") as file:
             json.dump({"machine": machine.describe(ROOT), "rate": arguments.rate,

@@ -2,7 +2,11 @@
 """Prints a result of run.py as an aligned table, which is Markdown too: bench/interconnect/table.py RESULT.json"""
 
 import json
+import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import markdown_table  # noqa: E402
 
 # subcommand: (least or most, target ratio)
 TARGETS = {"push": ("least", 0.90), "pull": ("least", 0.90), "latency": ("most", 1.5),
@@ -50,14 +54,7 @@ def cells(row):
 
 
 def text(results):
-    lines = [HEAD, *(cells(row) for row in results)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-
-    def line(parts):
-        return "| " + " | ".join(part.ljust(width) for part, width in zip(parts, widths)) + " |"
-
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([line(HEAD), rule, *(line(parts) for parts in lines[1:])])
+    return markdown_table.text([HEAD, *(cells(row) for row in results)])
 
 
 if __name__ == "__main__":

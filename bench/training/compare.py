@@ -17,6 +17,9 @@ import sys
 
 import loss_against_bytes
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import markdown_table  # noqa: E402
+
 # name: (group, share of --steps, flags)
 ARMS = {
     "sync-diloco": ("slow", 1, ["--slow", "1,3", "--method", "sync-diloco"]),
@@ -76,13 +79,6 @@ def time_to(metrics, loss):
     return None
 
 
-def table(rows):
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |" for row in rows]
-    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    return "\n".join(lines)
-
-
 def report(group, results):
     baseline = results[0][1]
     target = [m for m in baseline if m["kind"] == "evaluation"][-1]["held_out_loss"]
@@ -97,7 +93,7 @@ def report(group, results):
                      "%.1f MB" % (final["bytes_up"] / 1e6),
                      "%.1f" % (final["bytes_up_fp32"] / max(1, final["bytes_up"])),
                      "mean %.2f, max %d" % (final["staleness_mean"], final["staleness_max"])])
-    print("### %s\n\n%s\n" % (TITLES[group], table(rows)), flush=True)
+    print("### %s\n\n%s\n" % (TITLES[group], markdown_table.text(rows)), flush=True)
 
 
 def main():
