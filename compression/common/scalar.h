@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compression/common/block_scale.h"
 #include "compression/common/feedback.h"
 #include "compression/common/float_bits.h"
 
@@ -28,6 +29,19 @@ inline void AddFeedback(const Pushed& pushed, size_t from) {
     pushed.residual[i] = ElementOf<true>(pushed, i);
   }
 }
+
+// What the Formats (blocks.h) of absmax scales have in common.
+template <int kLevels>
+struct AbsmaxScale {
+  template <bool kFeedback>
+  uint32_t Largest(const Pushed& block) const {
+    return MagnitudeMax<kFeedback>(block, 0);
+  }
+  template <bool kFeedback>
+  float Scale(const Pushed& /*block*/, uint32_t largest) const {
+    return ScaleFor<kLevels>(largest);
+  }
+};
 
 }  // namespace tideway::compression::scalar
 

@@ -54,17 +54,9 @@ inline bool AddInt4(const std::byte* values, size_t from, size_t elements, float
   return clean && least >= -kInt4Levels;
 }
 
-struct Int4Encoding {
+struct Int4Encoding : AbsmaxScale<kInt4Levels> {
   std::byte* values;
 
-  template <bool kFeedback>
-  uint32_t Largest(const Pushed& block) const {
-    return MagnitudeMax<kFeedback>(block, 0);
-  }
-  template <bool kFeedback>
-  float Scale(const Pushed&, uint32_t largest) const {
-    return ScaleFor<kInt4Levels>(largest);
-  }
   template <bool kFeedback>
   void Write(const Pushed& block, size_t first, float scale) const {
     WriteInt4<kFeedback>(block, scale, 0, values + first / 2);
@@ -85,7 +77,7 @@ struct Int4Adding {
 
 inline uint32_t EncodeInt4(const Pushed& pushed, int block_log2, std::byte* scales,
                            std::byte* values) {
-  return EncodeBlocks(Int4Encoding{values}, pushed, block_log2, scales);
+  return EncodeBlocks(Int4Encoding{{}, values}, pushed, block_log2, scales);
 }
 
 inline bool DecodeAddInt4(const std::byte* scales, const std::byte* values, int block_log2,

@@ -36,17 +36,9 @@ HWY_INLINE void WriteInVectors(D d, const Pushed& block, float block_scale, std:
   });
 }
 
-struct Encoding {
+struct Encoding : AbsmaxScale<127> {
   std::byte* values;
 
-  template <bool kFeedback>
-  uint32_t Largest(const Pushed& block) const {
-    return MagnitudeMax<kFeedback>(block);
-  }
-  template <bool kFeedback>
-  float Scale(const Pushed&, uint32_t largest) const {
-    return ScaleFor(largest);
-  }
   template <bool kFeedback>
   void Write(const Pushed& block, size_t first, float scale) const {
     size_t done = 0;
@@ -99,7 +91,7 @@ struct Adding {
 };
 
 uint32_t Encode(const Pushed& pushed, int block_log2, std::byte* scales, std::byte* values) {
-  return EncodeBlocks(Encoding{values}, pushed, block_log2, scales);
+  return EncodeBlocks(Encoding{{}, values}, pushed, block_log2, scales);
 }
 
 bool DecodeAdd(const std::byte* scales, const std::byte* values, int block_log2, size_t elements,

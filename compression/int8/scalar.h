@@ -36,17 +36,9 @@ inline bool AddInt8(const std::byte* values, size_t from, size_t elements, float
   return least >= -127;
 }
 
-struct Int8Encoding {
+struct Int8Encoding : AbsmaxScale<127> {
   std::byte* values;
 
-  template <bool kFeedback>
-  uint32_t Largest(const Pushed& block) const {
-    return MagnitudeMax<kFeedback>(block, 0);
-  }
-  template <bool kFeedback>
-  float Scale(const Pushed&, uint32_t largest) const {
-    return ScaleFor(largest);
-  }
   template <bool kFeedback>
   void Write(const Pushed& block, size_t first, float scale) const {
     WriteInt8<kFeedback>(block, scale, 0, values + first);
@@ -66,7 +58,7 @@ struct Int8Adding {
 
 inline uint32_t EncodeInt8(const Pushed& pushed, int block_log2, std::byte* scales,
                            std::byte* values) {
-  return EncodeBlocks(Int8Encoding{values}, pushed, block_log2, scales);
+  return EncodeBlocks(Int8Encoding{{}, values}, pushed, block_log2, scales);
 }
 
 inline bool DecodeAddInt8(const std::byte* scales, const std::byte* values, int block_log2,

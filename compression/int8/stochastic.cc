@@ -60,19 +60,11 @@ HWY_INLINE void WriteInVectors(D d, const Pushed& block, float block_scale, uint
   });
 }
 
-struct Encoding {
+struct Encoding : AbsmaxScale<127> {
   std::byte* values;
   uint64_t seed;
   int block_log2;
 
-  template <bool kFeedback>
-  uint32_t Largest(const Pushed& block) const {
-    return MagnitudeMax<kFeedback>(block);
-  }
-  template <bool kFeedback>
-  float Scale(const Pushed&, uint32_t largest) const {
-    return ScaleFor(largest);
-  }
   template <bool kFeedback>
   void Write(const Pushed& block, size_t first, float scale) const {
     uint32_t sum = 0;
@@ -92,7 +84,7 @@ struct Encoding {
 
 uint32_t EncodeStochastic(const Pushed& pushed, int block_log2, uint64_t seed, std::byte* scales,
                           std::byte* values) {
-  return EncodeBlocks(Encoding{values, seed, block_log2}, pushed, block_log2, scales);
+  return EncodeBlocks(Encoding{{}, values, seed, block_log2}, pushed, block_log2, scales);
 }
 
 }  // namespace

@@ -61,19 +61,11 @@ inline void WriteStochastic(const Pushed& block, float scale, uint32_t key, size
   }
 }
 
-struct StochasticEncoding {
+struct StochasticEncoding : AbsmaxScale<127> {
   std::byte* values;
   uint64_t seed;
   int block_log2;
 
-  template <bool kFeedback>
-  uint32_t Largest(const Pushed& block) const {
-    return MagnitudeMax<kFeedback>(block, 0);
-  }
-  template <bool kFeedback>
-  float Scale(const Pushed&, uint32_t largest) const {
-    return ScaleFor(largest);
-  }
   template <bool kFeedback>
   void Write(const Pushed& block, size_t first, float scale) const {
     const uint32_t key = KeyOf(seed, first >> block_log2, SumOfPatterns<kFeedback>(block, 0));
@@ -83,7 +75,7 @@ struct StochasticEncoding {
 
 inline uint32_t EncodeInt8Stochastic(const Pushed& pushed, int block_log2, uint64_t seed,
                                      std::byte* scales, std::byte* values) {
-  return EncodeBlocks(StochasticEncoding{values, seed, block_log2}, pushed, block_log2, scales);
+  return EncodeBlocks(StochasticEncoding{{}, values, seed, block_log2}, pushed, block_log2, scales);
 }
 
 }  // namespace scalar
