@@ -33,8 +33,7 @@ namespace {
 
 constexpr absl::Duration kJoinTimeout = absl::Seconds(10);
 constexpr absl::Duration kOperationTimeout = absl::Seconds(30);
-// Of a lossy codec's sums, whose values are below 2^21: what rounding to fp32 may be off by, over thousands of pushes.
-constexpr double kRoundingMax = 64;
+constexpr int kDeltaMax = 1000;     // of the deltas for lossy codecs
 constexpr int kPullsUntilOpen = 3;  // fewer than RunClient warms up with
 
 struct Settings {
@@ -93,7 +92,8 @@ bool IsLossy(const Settings& settings) { return settings.codec != "identity"; }
 // Whole numbers in no order, as a lossy codec meets them.
 void FillAtRandom(std::span<float> floats) {
   std::mt19937 random(1);
-  for (float& value : floats) value = static_cast<float>(static_cast<int>(random() % 2001) - 1000);
+  for (float& value : floats)
+    value = static_cast<float>(static_cast<int>(random() % (2 * kDeltaMax + 1)) - kDeltaMax);
 }
 
 bool AreFinite(const std::vector<float>& floats) {
@@ -111,10 +111,13 @@ bool NothingIsLost(tideway::Runtime& runtime, tideway::Client& client, std::span
   }));
   std::vector<float> residual = client.residual();
   residual.resize(delta.size());
+  // Each push rounds a sum and a residual, none larger than all that was pushed, to fp32.
+  const double pushed_max = static_cast<double>(pushes) * kDeltaMax;
+  const double rounding_max = static_cast<double>(pushes) * pushed_max * 0x1p-23;
   for (size_t i = 0; i < delta.size(); ++i) {
     const double pushed = static_cast<double>(pushes) * static_cast<double>(delta[i]);
     const double found = static_cast<double>(residual[i]) - static_cast<double>(sum[i]);
-    if (!(std::abs(found - pushed) <= kRoundingMax)) return false;
+    if (!(std::abs(found - pushed) <= rounding_max)) return false;
   }
   return true;
 }
