@@ -13,7 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "tideway/builtin_codecs.h"
+#include "tests/sim/sim_runtime.h"
 #include "tideway/client.h"
 #include "tideway/runtime.h"
 #include "tideway/server.h"
@@ -116,11 +116,7 @@ class World {
   absl::Time Later() { return executor_.Now() + absl::Hours(1); }
 
   std::unique_ptr<Runtime> NewRuntime(const std::string& host) {
-    RuntimeOptions options;
-    EXPECT_TRUE(options.transports.Add(SimTransportEntry(&network_, host)).ok());
-    options.codecs = BuiltinCodecs();
-    options.executor = &executor_;
-    return std::make_unique<Runtime>(std::move(options));
+    return testing::NewSimRuntime(&executor_, SimTransportEntry(&network_, host));
   }
 
   void StartServer() {

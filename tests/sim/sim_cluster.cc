@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "tideway/builtin_codecs.h"
+#include "tests/sim/sim_runtime.h"
 
 namespace tideway::testing {
 namespace {
@@ -185,13 +185,9 @@ SimCluster::~SimCluster() {
 }
 
 std::unique_ptr<Runtime> SimCluster::NewRuntime(const std::string& host) {
-  RuntimeOptions of_runtime;
   TransportEntry entry = SimTransportEntry(&network, host);
   if (options.wrap) entry = options.wrap(std::move(entry));
-  EXPECT_TRUE(of_runtime.transports.Add(std::move(entry)).ok());
-  of_runtime.codecs = BuiltinCodecs();
-  of_runtime.executor = &executor;
-  return std::make_unique<Runtime>(std::move(of_runtime));
+  return NewSimRuntime(&executor, std::move(entry));
 }
 
 void SimCluster::Reset(const std::string& worker) {
