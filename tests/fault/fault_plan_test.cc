@@ -11,8 +11,10 @@ namespace tideway::testing {
 namespace {
 
 TEST(FaultPlans, DelayedMessagesArriveAfterTheirDelayAndInTheirOrder) {
-  const FaultPlan plan = {
-      .seed = 5, .delay_probability = 0.5, .delay_max = absl::Milliseconds(100)};
+  const FaultPlan plan = {.seed = 5,
+                          .delay_probability = 0.5,
+                          .delay_min = absl::Milliseconds(20),
+                          .delay_max = absl::Milliseconds(100)};
   Wrapped wrapped("inproc", plan, /*in_virtual_time=*/true);
   ASSERT_TRUE(wrapped.Connect().ok());
   std::vector<FaultEvent> delays;
@@ -29,6 +31,7 @@ TEST(FaultPlans, DelayedMessagesArriveAfterTheirDelayAndInTheirOrder) {
   EXPECT_LT(delays.size(), 70u);
   for (const FaultEvent& event : delays) {
     EXPECT_EQ(event.kind, FaultKind::kDelay);
+    EXPECT_GE(event.span, absl::Milliseconds(20));
     EXPECT_LE(event.span, absl::Milliseconds(100));
     EXPECT_GE(arrivals[event.number - 1], began + event.span) << event.ToString();
   }

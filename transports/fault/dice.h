@@ -48,7 +48,7 @@ struct OutboundFate {
   OutboundFate(Dice& dice, const FaultPlan& plan) {
     const bool delayed = dice.Chance(plan.delay_probability);
     const double share = dice.Share();
-    if (delayed) delay = plan.delay_max * share;
+    if (delayed) delay = plan.delay_min + (plan.delay_max - plan.delay_min) * share;
     stall = dice.Chance(plan.stall_probability);
     drop = dice.Chance(plan.drop_probability);
     corrupt_read = dice.Chance(plan.corrupt_read_probability);

@@ -53,7 +53,8 @@ class Switchboard;
 struct FaultPlan {
   uint64_t seed = 1;
   double delay_probability = 0;
-  absl::Duration delay_max;  // a random time up to this
+  absl::Duration delay_min;  // a random time from this
+  absl::Duration delay_max;  // up to this
   double stall_probability = 0;
   absl::Duration stall =
       absl::InfiniteDuration();  // infinite: until a deadline or FaultControl::Resume
