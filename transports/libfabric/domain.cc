@@ -1,22 +1,15 @@
 #include "transports/libfabric/domain.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <set>
-#include <string>
 #include <utility>
 
-#include "absl/base/attributes.h"
-#include "absl/base/thread_annotations.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "rdma/fi_cm.h"
 #include "rdma/fi_errno.h"
 #include "rdma/fi_rma.h"
 #include "transports/common/signal_handlers.h"
 #include "transports/libfabric/frame.h"
+#include "transports/libfabric/own_endpoints.h"
 
 namespace tideway::libfabric {
 namespace {
@@ -32,21 +25,6 @@ constexpr size_t kAddressBytesMax = 255;
 // The queue counts as drained after so many looks that found nothing; and so many looks are enough.
 constexpr int kQuietTurns = 256;
 constexpr int kDrainTurnsMax = 20'000;
-
-// The shm provider of libfabric 1.17 keeps the names of the process's own endpoints for ever, and follows them into memory that
-// is no longer mapped when a closed one is looked up. So we know which of them are open, and look up no other. The lock is held
-// while one is looked up, so that none is closed meanwhile.
-ABSL_CONST_INIT absl::Mutex own_lock(absl::kConstInit);
-
-std::set<std::string>& OpenAddresses() ABSL_EXCLUSIVE_LOCKS_REQUIRED(own_lock) {
-  static auto* const addresses = new std::set<std::string>;
-  return *addresses;
-}
-
-// An address of an shm endpoint of this process: fi_shm://PID:USER:NUMBER.
-bool IsOwn(const std::string& address) {
-  return absl::StartsWith(address, absl::StrCat("fi_shm://", getpid(), ":"));
-}
 
 size_t AtMost(size_t wanted, size_t offered) {
   return offered == 0 ? wanted : std::min(wanted, offered);
@@ -153,10 +131,7 @@ absl::Status Domain::OpenEnd(Role role) {
   error = fi_getname(&endpoint->fid, name.data(), &bytes);
   if (error != 0) return failed(error);
   end.address.assign(name.data(), bytes);
-  {
-    absl::MutexLock lock(&own_lock);
-    if (IsOwn(end.address)) OpenAddresses().insert(end.address);
-  }
+  NoteOpened(end.address);
   if (role == Role::kPassive) RepostReceives();  // both endpoints are there
   return absl::OkStatus();
 }
@@ -192,13 +167,9 @@ absl::StatusOr<fi_addr_t> Domain::AddPeer(const std::string& address) {
   const auto [found, fresh] = known_peers_.try_emplace(address);
   KnownPeer& peer = found->second;
   if (fresh) {
-    int count = 0;
-    {
-      absl::MutexLock lock(&own_lock);
-      if (!IsOwn(address) || OpenAddresses().contains(address)) {
-        count = fi_av_insert(peers_.get(), address.data(), 1, &peer.number, 0, nullptr);
-      }
-    }
+    const int count = InsertOpen(address, [&] {
+      return fi_av_insert(peers_.get(), address.data(), 1, &peer.number, 0, nullptr);
+    });
     if (count != 1) {
       known_peers_.erase(found);
       return absl::UnavailableError(
@@ -413,9 +384,7 @@ void Domain::Shut() {
   const bool opened = !ends_.back().address.empty();
   for (End& end : ends_) {
     if (opened) Drain();
-    absl::MutexLock lock(&own_lock);
-    OpenAddresses().erase(end.address);
-    end.endpoint.reset();
+    CloseOwn(end.address, [&end] { end.endpoint.reset(); });
   }
   peers_.reset();
   queue_.reset();
