@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <future>
 #include <iostream>
 #include <sstream>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -36,24 +38,66 @@ struct Measured {
   double median_us = 0;
 };
 
-Measured Repeat(const Work& work, double seconds, uint64_t operations_min) {
-  std::vector<float> times_us;
-  times_us.reserve(1 << 20);
-  const double cpu_before = CpuSeconds();
-  const Clock::time_point start = Clock::now();
-  double now = 0;
-  while (now < seconds || times_us.size() < operations_min) {
-    work.operation();
-    const double after = SecondsSince(start);
-    times_us.push_back(static_cast<float>(1e6 * (after - now)));
-    now = after;
+// Operations one after the other, for so many seconds and at least so many.
+class Repetition {
+ public:
+  Repetition(const Work& work, double seconds, uint64_t operations_min)
+      : work_(work), seconds_(seconds), operations_min_(operations_min) {
+    times_us_.reserve(1 << 20);
   }
-  Measured measured{.operations = times_us.size(), .seconds = now};
-  measured.cpu_s = CpuSeconds() - cpu_before;
-  const auto middle = times_us.begin() + static_cast<std::ptrdiff_t>(times_us.size() / 2);
-  std::nth_element(times_us.begin(), middle, times_us.end());
-  measured.median_us = *middle;
-  return measured;
+
+  Measured Run() {
+    const double cpu_before = CpuSeconds();
+    start_ = Clock::now();
+    if (work_.begin != nullptr) {
+      Begin();
+      const std::string error = ended_.get_future().get();
+      if (!error.empty()) throw std::runtime_error(error);
+    } else {
+      while (!Enough()) {
+        work_.operation();
+        Count();
+      }
+    }
+    Measured measured{.operations = times_us_.size(), .seconds = now_};
+    measured.cpu_s = CpuSeconds() - cpu_before;
+    const auto middle = times_us_.begin() + static_cast<std::ptrdiff_t>(times_us_.size() / 2);
+    std::nth_element(times_us_.begin(), middle, times_us_.end());
+    measured.median_us = *middle;
+    return measured;
+  }
+
+ private:
+  bool Enough() const { return now_ >= seconds_ && times_us_.size() >= operations_min_; }
+
+  void Count() {
+    const double after = SecondsSince(start_);
+    times_us_.push_back(static_cast<float>(1e6 * (after - now_)));
+    now_ = after;
+  }
+
+  void Begin() {
+    work_.begin([this](const std::string& error) {
+      Count();
+      if (!error.empty() || Enough()) {
+        ended_.set_value(error);
+      } else {
+        Begin();
+      }
+    });
+  }
+
+  const Work& work_;
+  const double seconds_;
+  const uint64_t operations_min_;
+  std::vector<float> times_us_;
+  Clock::time_point start_;
+  double now_ = 0;
+  std::promise<std::string> ended_;
+};
+
+Measured Repeat(const Work& work, double seconds, uint64_t operations_min) {
+  return Repetition(work, seconds, operations_min).Run();
 }
 
 }  // namespace

@@ -30,11 +30,16 @@ void ServeDriver(const std::string& address, const std::function<bool(uint64_t)>
 // The same on a thread of its own, which then ends the process: for a server whose thread can't be told to stop.
 void ServeDriverAside(const std::string& address, std::function<bool(uint64_t)> verify);
 
-// Client. `operation` does one push or pull and returns when it has ended. `check`: whether what arrived is right.
+// Client. `operation` does one push or pull and returns when it has ended. In its place, `begin` begins one, and the next is
+// begun where its end is told: that is how an asynchronous program works, and no thread of ours has to be woken for it. What
+// went wrong is told by `ended`, which is called once; "": nothing did. `check`: whether what arrived is right.
 struct Work {
+  using Ended = std::function<void(const std::string& error)>;
+
   size_t bytes = 0;  // payload of one operation
   bool pushes = false;
   std::function<void()> operation;
+  std::function<void(Ended ended)> begin = nullptr;
   std::function<bool()> check = [] { return true; };
 };
 void RunClient(const Work& work);

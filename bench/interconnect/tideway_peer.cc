@@ -170,33 +170,38 @@ void RunWorker(const Settings& settings) {
   const auto client = Join(runtime, settings, layout, "bench");
   int pulls = 0;
   uint64_t pushes = 0;
-  const auto operation = [&] {
+  const auto begin_push = [&](Work::Ended ended) {
+    client->Push(
+        vector.span(), {.inner_steps = 1, .known_finite = settings.known_finite},
+        runtime.executor().Now() + kOperationTimeout,
+        [&pushes, ended = std::move(ended)](const absl::StatusOr<tideway::PushReport>& report) {
+          ++pushes;
+          ended(!report.ok()                           ? report.status().ToString()
+                : report->applied != report->fragments ? "not all was applied"
+                                                       : "");
+        });
+  };
+  const auto pull = [&] {
     const absl::Time deadline = runtime.executor().Now() + kOperationTimeout;
-    if (settings.push) {
-      const auto report = Get(tideway::AwaitResult<tideway::PushReport>([&](auto done) {
-        client->Push(vector.span(), {.inner_steps = 1, .known_finite = settings.known_finite},
-                     deadline, std::move(done));
-      }));
-      ++pushes;
-      if (report.applied != report.fragments) throw std::runtime_error("not all was applied");
-    } else {
-      const auto report = Get(tideway::AwaitResult<tideway::PullReport>([&](auto done) {
-        client->Pull(absl::MakeSpan(vector.data(), vector.size()), {}, deadline, std::move(done));
-      }));
-      // The server opens its memory when the first client comes that could read it; until then, pulls are asked for.
-      if (settings.pull == "one-sided" && ++pulls > kPullsUntilOpen &&
-          report.one_sided != layout.fragments().size()) {
-        throw std::runtime_error("not all was read from the server's memory");
-      }
+    const auto report = Get(tideway::AwaitResult<tideway::PullReport>([&](auto done) {
+      client->Pull(absl::MakeSpan(vector.data(), vector.size()), {}, deadline, std::move(done));
+    }));
+    // The server opens its memory when the first client comes that could read it; until then, pulls are asked for.
+    if (settings.pull == "one-sided" && ++pulls > kPullsUntilOpen &&
+        report.one_sided != layout.fragments().size()) {
+      throw std::runtime_error("not all was read from the server's memory");
     }
   };
-  RunClient(
-      {.bytes = settings.bytes, .pushes = settings.push, .operation = operation, .check = [&] {
-         if (settings.push && IsLossy(settings)) {
-           return NothingIsLost(runtime, *client, vector.span(), pushes);
-         }
-         return IsPattern(vector.span(), settings.push ? -1.0 : 1.0);
-       }});
+  RunClient({.bytes = settings.bytes,
+             .pushes = settings.push,
+             .operation = pull,
+             .begin = settings.push ? begin_push : std::function<void(Work::Ended)>(),
+             .check = [&] {
+               if (settings.push && IsLossy(settings)) {
+                 return NothingIsLost(runtime, *client, vector.span(), pushes);
+               }
+               return IsPattern(vector.span(), settings.push ? -1.0 : 1.0);
+             }});
 }
 
 // Connected workers that only keep their leases.
