@@ -23,6 +23,8 @@ class FrameSender {
   // Hands are shaken, and the connection lives as far as we know.
   virtual bool ready() const = 0;
   virtual uint64_t session() const = 0;
+  // Payloads go without a hash. REQUIRES: ready().
+  virtual bool unhashed() const = 0;
   // A new id for a pull or request; never 0.
   virtual uint64_t NextRequestId() = 0;
 

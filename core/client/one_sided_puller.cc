@@ -85,6 +85,7 @@ void OneSidedPuller::OnWelcome(std::shared_ptr<Connection> connection,
   }
   descriptor_ = welcome.one_sided().memory();
   connection_ = std::move(connection);
+  in_memory_ = connection_->info().in_memory;
   SetMode("one-sided");
 }
 
@@ -133,6 +134,11 @@ size_t OneSidedPuller::IndexOf(uint32_t fragment) const {
   return static_cast<size_t>(std::lower_bound(ids.begin(), ids.end(), fragment) - ids.begin());
 }
 
+bool OneSidedPuller::AwaitsDirectory(const Part& part) {
+  const bool needs_it = part.phase == Phase::kDirectory || part.phase == Phase::kConfirming;
+  return needs_it && part.read == 0;
+}
+
 void OneSidedPuller::Begin(const Want& want) {
   parts_[want.id] = Part{.want = want, .index = IndexOf(want.fragment)};
   WantDirectory();
@@ -149,7 +155,7 @@ void OneSidedPuller::ReadDirectory() {
   if (!active()) {
     std::vector<uint64_t> stranded;
     for (const auto& [id, part] : parts_) {
-      if (part.phase == Phase::kDirectory && part.read == 0) stranded.push_back(id);
+      if (AwaitsDirectory(part)) stranded.push_back(id);
     }
     for (const uint64_t id : stranded) Finish(id, Outcome::kAsk);
     return;
@@ -160,7 +166,7 @@ void OneSidedPuller::ReadDirectory() {
 std::vector<OneSidedPuller::Run> OneSidedPuller::Runs() {
   std::vector<std::pair<size_t, uint64_t>> wanted;  // index, id
   for (const auto& [id, part] : parts_) {
-    if (part.phase == Phase::kDirectory && part.read == 0) wanted.emplace_back(part.index, id);
+    if (AwaitsDirectory(part)) wanted.emplace_back(part.index, id);
   }
   std::sort(wanted.begin(), wanted.end());
   std::vector<Run> runs;
@@ -206,8 +212,13 @@ void OneSidedPuller::OnDirectory(uint64_t read, const Run& run, absl::Span<const
       Finish(id, Outcome::kAsk);
       continue;
     }
-    OnEntry(part, entries.subspan((part.index - run.first) * wire::kDirectoryEntryBytes,
-                                  wire::kDirectoryEntryBytes));
+    const auto entry = entries.subspan((part.index - run.first) * wire::kDirectoryEntryBytes,
+                                       wire::kDirectoryEntryBytes);
+    if (part.phase == Phase::kConfirming) {
+      OnConfirmation(part, entry);
+    } else {
+      OnEntry(part, entry);
+    }
   }
 }
 
@@ -223,19 +234,20 @@ void OneSidedPuller::OnEntry(Part& part, absl::Span<const std::byte> bytes) {
   if (!slot.has_value()) return Finish(id, Outcome::kAsk);
   part.version = entry->slots[*slot].version;
   part.hash = entry->slots[*slot].hash;
-  ReadValues(part, *slot);
+  part.slot = *slot;
+  ReadValues(part);
 }
 
 // --- the values ------------------------------------------------------------------------------------
 
-void OneSidedPuller::ReadValues(Part& part, uint32_t slot) {
+void OneSidedPuller::ReadValues(Part& part) {
   part.phase = Phase::kValues;
   part.read = ++last_read_;
   auto done = [this, id = part.want.id, read = part.read](absl::Status status) {
     shared_->tasks.OnState(
         [this, id, read, status = std::move(status)] { OnValues(id, read, status); });
   };
-  connection_->one_sided()->Read(BytesOf(descriptor_), plan_.slot_offset(part.index, slot),
+  connection_->one_sided()->Read(BytesOf(descriptor_), plan_.slot_offset(part.index, part.slot),
                                  BytesOf(part.want.destination), absl::InfiniteFuture(),
                                  std::move(done));
 }
@@ -248,11 +260,28 @@ void OneSidedPuller::OnValues(uint64_t id, uint64_t read, const absl::Status& st
     return Finish(id, Outcome::kAsk);
   }
   Part& part = it->second;
+  if (in_memory_) return Confirm(part);
   part.phase = Phase::kChecking;
   shared_->tasks.Anywhere([this, id, hash = part.hash, values = part.want.destination] {
     const bool whole = wire::HashPayload(BytesOf(values)) == hash;
     shared_->tasks.OnState([this, id, whole] { OnChecked(id, whole); });
   });
+}
+
+void OneSidedPuller::Confirm(Part& part) {
+  part.phase = Phase::kConfirming;
+  part.read = 0;
+  WantDirectory();
+}
+
+void OneSidedPuller::OnConfirmation(Part& part, absl::Span<const std::byte> bytes) {
+  const auto entry = wire::ReadEntry(bytes, part.want.fragment, part.want.destination.size());
+  if (absl::IsDataLoss(entry.status()) && ++part.tries < kOneSidedTriesMax) return Confirm(part);
+  const bool same = entry.ok() && entry->slots[part.slot].whole != 0 &&
+                    entry->slots[part.slot].version == part.version &&
+                    entry->slots[part.slot].hash == part.hash;
+  if (same) return Finish(part.want.id, Outcome::kPulled);
+  TryAgain(part);
 }
 
 void OneSidedPuller::OnChecked(uint64_t id, bool whole) {

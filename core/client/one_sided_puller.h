@@ -1,18 +1,24 @@
 // OneSidedPuller: fetches fragments straight from one server's memory, without the server's CPU (core/wire/one_sided.h).
 //
 // A fragment is read in two steps: its entry in the directory, which says in which slot the wanted version lies, and then the
-// slot, straight into the user's destination. The values are believed once their hash is the one that the entry gave.
+// slot, straight into the user's destination. The values are believed once their hash is the one that the entry gave; or, where
+// reads are copies within one host's memory, once the entry is read again and has not changed: the server empties it before it
+// writes to the slot (core/server/exposed_area.h).
 //
 //   from       event                                    action                             to
 //   (new)      Begin                                    read the directory, with others    directory
 //   directory  whole entry, has the version             read the slot                      values
 //   directory  whole entry, does not have it            kAsk                               (gone)
 //   directory  torn                                     read the directory again           directory
+//   values     arrived, in_memory                       read the directory again           confirming
 //   values     arrived                                  hash on the executor               checking
+//   confirming entry says the same of the slot          kPulled                            (gone)
+//   confirming entry torn                               read the directory again           confirming
+//   confirming entry changed                            read the directory again           directory
 //   checking   hash fits                                kPulled                            (gone)
 //   checking   hash differs                             read the directory again           directory
 //   any        kOneSidedTriesMax times torn; an error   kAsk                               (gone)
-//   directory, values  connection lost                  OnDisconnected hands it back       (gone)
+//   directory, values, confirming  connection lost      OnDisconnected hands it back       (gone)
 //   checking   connection lost                          kPulled or kLost                   (gone)
 //
 // kAsk is never wrong: the server publishes what the directory did not have. An error of a read, or an entry that is whole but
@@ -83,7 +89,7 @@ class OneSidedPuller {
   std::string mode() const;
 
  private:
-  enum class Phase { kDirectory, kValues, kChecking };
+  enum class Phase { kDirectory, kValues, kConfirming, kChecking };
   struct Part {
     Want want;
     size_t index = 0;  // in the directory
@@ -92,6 +98,7 @@ class OneSidedPuller {
     int tries = 0;
     uint64_t version = 0;
     uint64_t hash = 0;
+    uint32_t slot = 0;
   };
   // Neighbours in the directory, which one read brings.
   struct Run {
@@ -102,6 +109,7 @@ class OneSidedPuller {
 
   absl::Status CheckOffer(const wire::OneSidedOffer& offer) const;
   size_t IndexOf(uint32_t fragment) const;
+  static bool AwaitsDirectory(const Part& part);
   void WantDirectory();
   void ReadDirectory();
   std::vector<Run> Runs();
@@ -109,7 +117,9 @@ class OneSidedPuller {
   void OnDirectory(uint64_t read, const Run& run, absl::Span<const std::byte> entries,
                    const absl::Status& status);
   void OnEntry(Part& part, absl::Span<const std::byte> bytes);
-  void ReadValues(Part& part, uint32_t slot);
+  void ReadValues(Part& part);
+  void Confirm(Part& part);
+  void OnConfirmation(Part& part, absl::Span<const std::byte> bytes);
   void OnValues(uint64_t id, uint64_t read, const absl::Status& status);
   void OnChecked(uint64_t id, bool whole);
   void TryAgain(Part& part);
@@ -124,6 +134,7 @@ class OneSidedPuller {
   Done done_;
 
   std::shared_ptr<Connection> connection_;  // null: not active
+  bool in_memory_ = false;                  // connection_
   std::string descriptor_;
   std::map<uint64_t, Part> parts_;
   uint64_t last_read_ = 0;

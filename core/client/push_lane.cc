@@ -93,6 +93,7 @@ void PushLane::Pump(bool at_once) {
 
 void PushLane::Encode(Part part, bool at_once) {
   const size_t elements = DeltaOf(part).size();
+  part.unhashed = sender_->ready() && sender_->unhashed();
   Strand& strand = CodecStrandOf(part);
   at_once =
       elements <= kElementsAtOnce || (at_once && elements <= kElementsBetween && AsItIs(part));
@@ -119,7 +120,9 @@ absl::Status PushLane::EncodeHere(Part& part) {
 
 absl::Status PushLane::Lend(Part& part) {
   const auto payload = BytesOf(DeltaOf(part));
-  if (part.job->hashes.empty()) {
+  if (part.unhashed) {
+    // Nobody looks at a byte here: who says known_finite without its being so is refused by the server.
+  } else if (part.job->hashes.empty()) {
     const wire::PayloadScan scan = wire::ScanFloats(payload);
     if (!scan.finite) {
       return absl::InvalidArgumentError(
@@ -143,7 +146,7 @@ absl::Status PushLane::EncodeInBuffer(Part& part) {
   const auto bytes = residual_.Encode(*part.codec, part.fragment, DeltaOf(part), buffer->span());
   if (!bytes.ok()) return bytes.status();
   buffer->Truncate(*bytes);
-  part.header.payload_hash = wire::HashPayload(buffer->span());
+  if (!part.unhashed) part.header.payload_hash = wire::HashPayload(buffer->span());
   part.frame = std::make_shared<PushFrame>(*std::move(buffer));
   return absl::OkStatus();
 }
@@ -193,6 +196,7 @@ void PushLane::SendFirst(Part part) {
 void PushLane::SendAgain(Part& part) {
   // Nobody reads the headroom now: the connection that had this frame has been closed and has let go of it.
   part.header.session = sender_->session();
+  SetHash(part);
   part.header.floor = sent_.begin()->first;  // all below it are acknowledged
   const std::shared_ptr<PushFrame> frame = part.frame;
   wire::WriteHeader(part.header, frame->buffer.headroom(wire::kFrameHeaderBytes));
@@ -202,6 +206,18 @@ void PushLane::SendAgain(Part& part) {
   sender_->SendFrame(buffer, frame->payload, [this, frame] {
     shared_->tasks.OnStateNow([this, frame] { OnLetGo(*frame); });
   });
+}
+
+// A part that was encoded for a connection that wants no hash may leave over another, and the other way round.
+void PushLane::SetHash(Part& part) {
+  const bool unhashed = sender_->unhashed();
+  if (unhashed) {
+    part.header.payload_hash = 0;
+  } else if (part.unhashed) {
+    part.header.payload_hash = wire::HashPayload(part.frame->payload);
+  }
+  part.header.flags = unhashed ? wire::kFlagUnhashed : 0;
+  part.unhashed = unhashed;
 }
 
 void PushLane::OnReady(size_t credit_bytes, size_t pushes_max) {

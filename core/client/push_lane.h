@@ -76,6 +76,7 @@ class PushLane {
     uint32_t fragment = 0;
     const Codec* codec = nullptr;  // once it is its turn
     size_t credit_bytes = 0;       // what it holds of the credit
+    bool unhashed = false;         // until it leaves over a connection that wants a hash
     std::shared_ptr<PushFrame> frame;
     wire::FrameHeader header;
   };
@@ -93,6 +94,7 @@ class PushLane {
   void OnEncoded(Part part, const absl::Status& status);
   void SendFirst(Part part);
   void SendAgain(Part& part);
+  void SetHash(Part& part);
   void Count(const Part& part, const wire::FrameHeader& ack);
   void Release(Part& part);
 

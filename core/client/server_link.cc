@@ -160,6 +160,7 @@ void ServerLink::OnConnected(uint64_t attempt,
     return;
   }
   connection_ = *std::move(connection);
+  unhashed_ = false;
   state_ = State::kShaking;
   timer_ = shared_->tasks.At(shared_->tasks.Now() + kHandshakeTimeout, [this, attempt] {
     if (attempt != attempt_ || state_ != State::kShaking) return;
@@ -180,6 +181,7 @@ void ServerLink::SendHello() {
   hello.set_layout_summary(config.layout.ToString());
   hello.set_server_index(index_);
   hello.set_servers(config.layout.servers());
+  hello.set_unhashed(connection_->info().in_memory);
   hello.set_codec_up(config.codec_up->info().spec);
   for (const auto& codec : config.codecs_up_also) hello.add_codecs_up_also(codec->info().spec);
   hello.set_codec_down(config.codec_down->info().spec);
@@ -332,7 +334,8 @@ absl::StatusOr<Landing> ServerLink::OnMessage(uint64_t attempt,
                                               absl::Span<const std::byte> header_bytes,
                                               size_t payload_bytes) {
   SignOfLife();
-  absl::StatusOr<wire::FrameHeader> header = wire::ReadHeader(header_bytes, payload_bytes);
+  absl::StatusOr<wire::FrameHeader> header =
+      wire::ReadHeader(header_bytes, payload_bytes, unhashed_);
   if (!header.ok()) return header.status();
   const auto type = static_cast<wire::FrameType>(header->type);
   switch (type) {
@@ -415,6 +418,7 @@ absl::Status ServerLink::OnWelcome(absl::Span<const std::byte> payload) {
   CancelTimers();
   state_ = State::kReady;
   session_ = welcome->session();
+  unhashed_ = welcome->unhashed() && connection_->info().in_memory;
   ready_since_ = shared_->tasks.Now();
   ReportPath();
   if (was_ready_) {

@@ -85,6 +85,7 @@ class ServerLink final : public FrameSender {
 
   bool ready() const override { return state_ == State::kReady; }
   uint64_t session() const override { return session_; }
+  bool unhashed() const override { return unhashed_; }
   uint64_t NextRequestId() override { return ++last_request_id_; }
   void SendFrame(std::shared_ptr<Buffer> frame) override;
   void SendFrame(std::shared_ptr<Buffer> frame, absl::Span<const std::byte> payload,
@@ -142,6 +143,7 @@ class ServerLink final : public FrameSender {
   State state_ = State::kIdle;
   uint64_t attempt_ = 0;  // numbers the connections
   std::shared_ptr<Connection> connection_;
+  std::atomic<bool> unhashed_{false};  // as the welcome says; the transport's thread reads it
   uint64_t session_ = 0;
   uint64_t last_request_id_ = 0;
   absl::Duration lease_ = absl::ZeroDuration();

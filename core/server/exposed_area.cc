@@ -123,6 +123,8 @@ std::unique_ptr<ExposedSlot> Exposure::TakeSlot() {
   if (slot == nullptr) return nullptr;
   entry_.slots[slot->number()] = {};
   Write();
+  // No value of the new version may be seen before the entry that says that there is none.
+  std::atomic_thread_fence(std::memory_order_release);
   return slot;
 }
 

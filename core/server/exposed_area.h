@@ -5,8 +5,9 @@
 // slot of its fragment, if there is one, and holds it as long as it lives: what is being sent or is pinned to a window stays as
 // it is. A slot that has been given back keeps its bytes until it is taken again, which is good for whoever is reading it.
 //
-// Readers are not synchronised with anything: they tell torn bytes by their hashes. The order of the stores below only makes
-// that rare.
+// Readers are not synchronised with anything. Those on other hosts tell torn bytes by their hashes; the order of the stores
+// below only makes that rare for them. Those on this host, whose reads are copies that come one after the other, rely on that
+// order: an entry that says the same of a slot before and after the slot was read says that nobody wrote to it in between.
 //
 // Threads: an ExposedSlot may be dropped on any thread. An Exposure belongs to its fragment, which guards it.
 

@@ -85,6 +85,7 @@ absl::StatusOr<Session::Identity> ServerCore::Identify(const std::shared_ptr<Ses
         absl::StrCat("codec_down ", (*down)->info().spec,
                      " leaves values out and can't carry parameters; use identity, bf16 or int8"));
   }
+  identity.unhashed = hello.unhashed() && session->in_memory();
   identity.codecs_up = *std::move(up);
   identity.codec_down = *std::move(down);
   if (hello.observer()) return identity;
@@ -151,6 +152,7 @@ void ServerCore::HandleHello(const std::shared_ptr<Session>& session, const wire
   welcome.set_pulls_in_flight_max(kPullsInFlightMax);
   welcome.set_lease_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.lease)));
   welcome.set_library_version(kVersion);
+  welcome.set_unhashed(identity->unhashed);
   OfferDifferences(hello, *identity, welcome);
   if (!hello.one_sided() || identity->differences != nullptr)
     return session->Open(*std::move(identity), welcome);

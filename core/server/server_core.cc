@@ -18,10 +18,11 @@ size_t PoolBytesMax(const ServerOptions& options) {
   return options.sessions_max * (2 * options.credit_bytes + (size_t{4} << 20));
 }
 
-// The hash of a push. `finite`: the payload is fp32 values, and they were looked through on the way.
+// The hash of a push, if it has one. `finite`: the payload is fp32 values, and they were looked through on the way.
 absl::Status CheckPush(const wire::FrameHeader& header, absl::Span<const std::byte> payload,
                        bool& finite) {
-  if (header.codec != kIdentityWireId || payload.size() % sizeof(float) != 0) {
+  const bool hashed = (header.flags & wire::kFlagUnhashed) == 0;
+  if (!hashed || header.codec != kIdentityWireId || payload.size() % sizeof(float) != 0) {
     return wire::CheckPayload(header, payload);
   }
   const wire::PayloadScan scan = wire::ScanFloats(payload);

@@ -38,6 +38,11 @@ std::shared_ptr<Connection> Session::connection() const {
   return connection_;
 }
 
+bool Session::in_memory() const {
+  const auto connection = this->connection();
+  return connection != nullptr && connection->info().in_memory;
+}
+
 // identity_ may be read only by who has seen the session open.
 std::string Session::PeerName(State state) const {
   if (state == State::kGreeting) return peer_;
@@ -48,7 +53,8 @@ absl::StatusOr<Landing> Session::OnMessage(absl::Span<const std::byte> header_by
                                            size_t payload_bytes) {
   const State state = state_.load(std::memory_order_acquire);
   if (state == State::kClosing || state == State::kClosed) return Discard(payload_bytes);
-  auto header = wire::ReadHeader(header_bytes, payload_bytes);
+  const bool unhashed = state == State::kOpen && identity_.unhashed;
+  auto header = wire::ReadHeader(header_bytes, payload_bytes, unhashed);
   if (!header.ok()) return Reject(header.status(), payload_bytes);
   const auto type = static_cast<wire::FrameType>(header->type);
   if (state == State::kGreeting) {
@@ -285,7 +291,11 @@ void Session::AnswerPull(wire::FrameHeader reply, absl::Span<const std::byte> by
   }
   reply.session = id_;
   reply.payload_bytes = static_cast<uint32_t>(bytes.size());
-  reply.payload_hash = hash;
+  if (identity_.unhashed) {
+    reply.flags |= wire::kFlagUnhashed;
+  } else {
+    reply.payload_hash = hash;
+  }
   auto header = Written(reply);
   Message message{*header, {bytes}};
   connection->Send(std::move(message), absl::InfiniteFuture(),

@@ -53,6 +53,7 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
     std::unique_ptr<Codec> codec_down;
     std::shared_ptr<const Codec> differences;  // null: pulls are answered with codec_down
     size_t credit_bytes = 0;
+    bool unhashed = false;  // payloads go without a hash, both ways
 
     // The one of codecs_up that a push's frame names, or null.
     const Codec* CodecUp(uint8_t wire_id) const;
@@ -65,6 +66,8 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   const Identity& identity() const { return identity_; }
   // The worker that this session speaks for; null for observers and before the handshake.
   const std::shared_ptr<Worker>& worker() const { return identity_.worker; }
+  // Of its connection. False once it is closed.
+  bool in_memory() const;
 
   // Lets the peer read `memory`, which outlives the core, until the session is closed. Returns the descriptor that it needs for
   // it. FAILED_PRECONDITION: the connection can't. May take long.

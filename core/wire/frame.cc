@@ -17,7 +17,12 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "the wire is little-endian and headers are copied as they are in memory");
 
-constexpr uint16_t kFlagsKnown = kFlagDuplicate | kFlagFailed | kFlagDifferences;
+constexpr uint16_t kFlagsKnown = kFlagDuplicate | kFlagFailed | kFlagDifferences | kFlagUnhashed;
+
+bool MayGoUnhashed(const FrameHeader& header) {
+  const auto type = static_cast<FrameType>(header.type);
+  return (type == FrameType::kPush || type == FrameType::kPullReply) && header.payload_hash == 0;
+}
 
 uint32_t HashHeader(const FrameHeader& header) {
   return static_cast<uint32_t>(XXH3_64bits(&header, offsetof(FrameHeader, header_hash)));
@@ -48,7 +53,8 @@ void WriteHeader(FrameHeader header, absl::Span<std::byte> out) {
   std::memcpy(out.data(), &header, sizeof(header));
 }
 
-absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t payload_bytes) {
+absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t payload_bytes,
+                                       bool unhashed) {
   if (bytes.size() != kFrameHeaderBytes) {
     return Bad(
         absl::StrCat("frame header has ", bytes.size(), " bytes instead of ", kFrameHeaderBytes));
@@ -75,6 +81,10 @@ absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t
       header.verdict > static_cast<uint8_t>(Verdict::kRejected)) {
     return Bad("frame header has unknown flags or a verdict out of range");
   }
+  if ((header.flags & kFlagUnhashed) != 0 && !(unhashed && MayGoUnhashed(header))) {
+    return Bad(absl::StrCat("the payload of a ", TypeName(static_cast<FrameType>(header.type)),
+                            " frame must be hashed over this connection"));
+  }
   if (header.payload_bytes != payload_bytes) {
     return Bad(absl::StrCat("frame announces ", header.payload_bytes,
                             " payload bytes, the message has ", payload_bytes));
@@ -83,6 +93,7 @@ absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t
 }
 
 absl::Status CheckPayload(const FrameHeader& header, absl::Span<const std::byte> payload) {
+  if ((header.flags & kFlagUnhashed) != 0) return absl::OkStatus();
   if (HashPayload(payload) == header.payload_hash) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("payload of a ",
                                           TypeName(static_cast<FrameType>(header.type)),

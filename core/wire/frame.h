@@ -58,6 +58,8 @@ inline constexpr uint16_t kFlagFailed =
     2;  // kPullReply: payload is a Refusal that says why this pull failed
 inline constexpr uint16_t kFlagDifferences =
     4;  // kPullReply: payload is a row of differences (core/wire/chain_frames.h)
+inline constexpr uint16_t kFlagUnhashed =
+    8;  // kPush, kPullReply: payload_hash is 0 and stands for nothing. Only where both ends agreed to that.
 
 struct FrameHeader {
   uint32_t magic = kMagic;
@@ -81,7 +83,7 @@ struct FrameHeader {
   uint8_t codec = 0;         // wire id of the payload's codec
   uint8_t verdict = 0;       // kPushAck
   uint16_t reserved = 0;
-  uint64_t payload_hash = 0;  // XXH3-64 of the payload; 0 without one
+  uint64_t payload_hash = 0;  // XXH3-64 of the payload; 0 without one, and with kFlagUnhashed
   uint32_t payload_bytes = 0;
   uint32_t header_hash = 0;  // low 32 bits of XXH3-64 of the bytes before it
 };
@@ -102,10 +104,13 @@ uint64_t HashPayload(absl::Span<const std::byte> payload);
 void WriteHeader(FrameHeader header, absl::Span<std::byte> out);
 
 // The header in `bytes`, if it is one of ours and whole. INVALID_ARGUMENT says what is wrong: length, magic, version (both
-// are named), hash, type, reserved bits, or a payload_bytes that differs from what the transport announced.
-absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t payload_bytes);
+// are named), hash, type, reserved bits, a missing payload_hash, or a payload_bytes that differs from what the transport
+// announced.
+// `unhashed`: both ends agreed that payloads may go without a hash.
+absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t payload_bytes,
+                                       bool unhashed = false);
 
-// DATA_LOSS if the payload is not what the sender hashed.
+// DATA_LOSS if the payload is not what the sender hashed. OK if it was not hashed.
 absl::Status CheckPayload(const FrameHeader& header, absl::Span<const std::byte> payload);
 
 absl::string_view TypeName(FrameType type);

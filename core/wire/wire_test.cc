@@ -97,6 +97,30 @@ TEST(Frame, ALengthThatDiffersFromTheTransportsIsRefused) {
   EXPECT_FALSE(ReadHeader(Bytes(PushHeader()), 17).ok());
 }
 
+TEST(Frame, OnlyAPushOrAPullsAnswerMayGoUnhashedAndOnlyWhereThatWasAgreed) {
+  FrameHeader header = PushHeader();
+  header.flags = kFlagUnhashed;
+  header.payload_hash = 0;
+  EXPECT_TRUE(ReadHeader(Bytes(header), 16, /*unhashed=*/true).ok());
+  EXPECT_THAT(std::string(ReadHeader(Bytes(header), 16).status().message()),
+              HasSubstr("the payload of a push frame must be hashed"));
+  for (const FrameType type : {FrameType::kHello, FrameType::kRequest, FrameType::kReply}) {
+    header.type = static_cast<uint8_t>(type);
+    EXPECT_FALSE(ReadHeader(Bytes(header), 16, /*unhashed=*/true).ok()) << TypeName(type);
+  }
+  header.type = static_cast<uint8_t>(FrameType::kPullReply);
+  EXPECT_TRUE(ReadHeader(Bytes(header), 16, /*unhashed=*/true).ok());
+  header.payload_hash = 1;
+  EXPECT_FALSE(ReadHeader(Bytes(header), 16, /*unhashed=*/true).ok()) << "a hash all the same";
+}
+
+TEST(Frame, AnUnhashedPayloadIsNotLookedAt) {
+  FrameHeader header = PushHeader();
+  header.flags = kFlagUnhashed;
+  header.payload_hash = 0;
+  EXPECT_TRUE(CheckPayload(header, std::vector<std::byte>(1000, std::byte{3})).ok());
+}
+
 TEST(Frame, ADamagedPayloadIsDataLoss) {
   std::vector<std::byte> payload(1000, std::byte{3});
   FrameHeader header = PushHeader();

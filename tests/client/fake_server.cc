@@ -110,8 +110,17 @@ void FakeConnection::Send(Message message, absl::Time, Done done) {
   });
 }
 
+ConnectionInfo FakeConnection::info() const {
+  ConnectionInfo info;
+  info.transport = "fake";
+  info.local = "client";
+  info.peer = "server";
+  info.in_memory = server_->in_memory;
+  return info;
+}
+
 void FakeConnection::Deliver(const std::string& header, const std::string& payload) {
-  const auto read = wire::ReadHeader(BytesOf(header), payload.size());
+  const auto read = wire::ReadHeader(BytesOf(header), payload.size(), server_->welcome.unhashed());
   if (!read.ok()) return Close(read.status());
   server_->frames.push_back({.connection = number_, .header = *read, .payload = payload});
   const Frame frame = server_->frames.back();

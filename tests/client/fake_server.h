@@ -50,9 +50,7 @@ class FakeConnection final : public Connection,
 
   void Send(Message message, absl::Time deadline, Done done) override;
   void Close(absl::Status reason) override;
-  ConnectionInfo info() const override {
-    return {.transport = "fake", .local = "client", .peer = "server"};
-  }
+  ConnectionInfo info() const override;
   OneSided* one_sided() override;
 
  private:
@@ -96,6 +94,8 @@ class FakeServer {
   const Layout layout;
   std::vector<float> parameters;
   std::vector<std::byte> area;  // what clients may read; empty: they can't
+
+  bool in_memory = false;  // its connections
 
   // The script.
   std::function<absl::Status(int attempt)> on_connect = [](int) { return absl::OkStatus(); };

@@ -1,7 +1,9 @@
 // Pulls from a server's memory that is torn, hostile, slow or gone: the parameters come all the same, or the pull fails in time.
 
 #include <cstring>
+#include <functional>
 #include <random>
+#include <utility>
 
 #include "core/wire/one_sided.h"
 #include "tests/client/fixture.h"
@@ -49,20 +51,26 @@ class OneSidedPuller : public ClientTest {
   }
   static bool IsValues(size_t offset) { return offset >= wire::AreaPlan::entry_offset(4); }
 
+  // Expects what is in the slots.
+  absl::StatusOr<PullReport> PullCountingDirectoryReads() {
+    server.on_read = [this](size_t offset, size_t) {
+      directory_reads += IsValues(offset) ? 0 : 1;
+      return absl::OkStatus();
+    };
+    CreateAndJoin();
+    std::vector<float> theta;
+    auto report = Pull(theta);
+    EXPECT_EQ(theta, Counting(16));
+    return report;
+  }
+
   const wire::AreaPlan plan_;
+  int directory_reads = 0;
 };
 
 TEST_F(OneSidedPuller, ReadsTheDirectoryOnceForAllFragmentsAndAsksForNothing) {
-  int directory_reads = 0;
-  server.on_read = [&](size_t offset, size_t) {
-    directory_reads += IsValues(offset) ? 0 : 1;
-    return absl::OkStatus();
-  };
-  CreateAndJoin();
-  std::vector<float> theta;
-  const auto report = Pull(theta);
+  const auto report = PullCountingDirectoryReads();
   ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_EQ(theta, Counting(16));
   EXPECT_EQ(report->one_sided, 4u);
   EXPECT_EQ(report->version_min, 7u);
   EXPECT_EQ(report->bytes, 64u);
@@ -84,6 +92,83 @@ TEST_F(OneSidedPuller, ATornReadIsReadAgain) {
   EXPECT_EQ(theta, Counting(16));
   EXPECT_EQ(report->one_sided, 4u);
   EXPECT_EQ(reads, 2);
+}
+
+// The memory of this host, which is read in order: no hash is needed.
+class OneSidedPullerInMemory : public OneSidedPuller {
+ protected:
+  OneSidedPullerInMemory() { server.in_memory = true; }
+
+  // The first read of the directory after that of the values of fragment 1; `act` says how it ends.
+  void AtConfirmation(std::function<absl::Status()> act) {
+    server.on_read = [this, act = std::move(act)](size_t offset, size_t) {
+      if (offset == plan_.slot_offset(1, 2)) {
+        ++reads;
+      } else if (!IsValues(offset) && reads > 0 && !std::exchange(acted_, true)) {
+        return act();
+      }
+      return absl::OkStatus();
+    };
+  }
+
+  int reads = 0;  // of the values of fragment 1
+
+ private:
+  bool acted_ = false;
+};
+
+TEST_F(OneSidedPullerInMemory, BelievesWhatTheDirectorySaysBeforeAndAfterTheRead) {
+  const auto report = PullCountingDirectoryReads();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->one_sided, 4u);
+  EXPECT_LE(directory_reads, 5) << "once before, and at most once after each";
+  EXPECT_GE(directory_reads, 2);
+}
+
+TEST_F(OneSidedPullerInMemory, ASlotThatIsWrittenToMeanwhileIsReadAgain) {
+  AtConfirmation([this] {
+    std::byte* slot = server.area.data() + plan_.slot_offset(1, 2);
+    slot[0] ^= std::byte{1};
+    Publish(1, 8);  // right again, as a version of its own
+    return absl::OkStatus();
+  });
+  CreateAndJoin();
+  std::vector<float> theta;
+  const auto report = Pull(theta);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(theta, Counting(16));
+  EXPECT_EQ(report->one_sided, 4u);
+  EXPECT_EQ(reads, 2);
+}
+
+TEST_F(OneSidedPullerInMemory, ATornEntryIsNoReasonToReadTheValuesAgain) {
+  int entries = 0;
+  server.on_read = [&](size_t offset, size_t) {
+    if (offset == plan_.slot_offset(1, 2)) ++reads;
+    // Torn for one look after the values, and right again.
+    if (!IsValues(offset) && reads == 1 && ++entries <= 2) EntryBytes(1)[20] ^= std::byte{1};
+    return absl::OkStatus();
+  };
+  CreateAndJoin();
+  std::vector<float> theta;
+  const auto report = Pull(theta);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(theta, Counting(16));
+  EXPECT_EQ(report->one_sided, 4u);
+  EXPECT_EQ(reads, 1);
+}
+
+TEST_F(OneSidedPullerInMemory, ALostConnectionAtTheConfirmationMeansReadingOverTheNextOne) {
+  AtConfirmation([this] {
+    server.last_connection->Close(absl::UnavailableError("the cable"));
+    return absl::UnknownError("never");
+  });
+  CreateAndJoin();
+  std::vector<float> theta;
+  const auto report = Pull(theta);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(theta, Counting(16));
+  EXPECT_THAT(server.attempts, SizeIs(2));
 }
 
 TEST_F(OneSidedPuller, WhatStaysTornIsAskedFor) {

@@ -317,6 +317,18 @@ TEST_F(HostilePeer, ADamagedPayloadIsRefused) {
   ExpectRefusal("hash mismatch");
 }
 
+TEST_F(HostilePeer, AnUnhashedPushIsRefusedOverAConnectionThatIsNotWithinMemory) {
+  Connect();
+  wire::Hello hello = GoodHello();
+  hello.set_unhashed(true);  // it would like to, and goes on as if the welcome had agreed
+  SendHello(hello);
+  ASSERT_TRUE(recorder_->WaitForWelcome());
+  FrameHeader push = Push();
+  push.flags = wire::kFlagUnhashed;
+  SendFrame(push, Zeros(kElements * 4), /*right_hash=*/false);
+  ExpectRefusal("must be hashed");
+}
+
 TEST_F(HostilePeer, ANanIsRefused) {
   Enter();
   SendFrame(Push(), std::vector<std::byte>(kElements * 4, std::byte{0xff}));

@@ -40,6 +40,7 @@ void FaultyConnection::Close(absl::Status reason) { outbound_->Close(reason); }
 
 ConnectionInfo FaultyConnection::info() const {
   ConnectionInfo info = outbound_->inner().info();
+  info.in_memory = false;  // now there is something in between
   info.details["faults"] = absl::StrCat("injected, seed ", plan_.seed, ", ", identity_.name());
   return info;
 }

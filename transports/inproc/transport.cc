@@ -100,6 +100,7 @@ absl::StatusOr<std::shared_ptr<InprocConnection>> Meet(Hub& hub, const Uri& uri,
     info.transport = "inproc";
     info.local = local;
     info.peer = peer;
+    info.in_memory = true;
     info.details["one_sided"] = "a copy within the process";
     return std::make_shared<InprocConnection>(hub.callbacks, hub.open_ends, hub.exposed,
                                               std::move(info));

@@ -44,6 +44,7 @@ OfiConnection::OfiConnection(Setup setup)
   info_.transport = "libfabric";
   info_.local = std::move(setup.local);
   info_.peer = std::move(setup.peer.text);
+  info_.in_memory = domain_->provider().same_host;
   info_.details["provider"] = domain_->provider().scheme;
   info_.details["device"] = domain_->device()->info()->domain_attr->name;
   info_.details["payloads"] =

@@ -25,6 +25,7 @@ ConnectionInfo Describe(const Link& link) {
   info.transport = "ucx";
   info.local = link.side->local();
   info.peer = link.side->peer();
+  info.in_memory = link.shared_memory;
   info.details["ucx"] = ucp_get_version_string();
   info.details["tls"] = link.settings.UcxTls();
   info.details["lanes"] = link.worker->Lanes();

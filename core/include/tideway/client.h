@@ -98,7 +98,8 @@ struct PushOptions {
   uint32_t inner_steps = 0;  // that made this delta
   // The caller has looked through the delta already, as LocalSgd does while it makes one. Then Push does not look through all of it
   // before anything leaves. A value that is not finite all the same fails the push when its fragment's turn comes; fragments
-  // before it may have been applied.
+  // before it may have been applied. Over a connection within the host's memory it is the server who finds it, and it refuses the
+  // client then.
   bool known_finite = false;
 };
 

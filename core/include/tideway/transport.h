@@ -95,6 +95,9 @@ struct ConnectionInfo {
   std::string local;                           // address of this end
   std::string peer;                            // address of the other end
   std::map<std::string, std::string> details;  // transport-specific: congestion control, lanes, ...
+  // Bytes never leave this host's memory: processors and the kernel copy them, and nothing in between can damage them. Both ends
+  // say the same. Payloads go without a hash then (docs/decisions/unhashed-payloads.md).
+  bool in_memory = false;
 };
 
 class Connection {
