@@ -192,7 +192,7 @@ void OneSidedPuller::ReadRun(Run run) {
   for (const uint64_t id : run.ids) parts_.at(id).read = read;
   const size_t offset = wire::AreaPlan::entry_offset(run.first);
   auto done = [this, read, run = std::move(run), buffer](absl::Status status) {
-    shared_->tasks.OnState([this, read, run, buffer, status = std::move(status)] {
+    shared_->tasks.OnStateNow([this, read, run, buffer, status = std::move(status)] {
       OnDirectory(read, run, std::as_const(*buffer).span(), status);
     });
   };
@@ -244,7 +244,7 @@ void OneSidedPuller::ReadValues(Part& part) {
   part.phase = Phase::kValues;
   part.read = ++last_read_;
   auto done = [this, id = part.want.id, read = part.read](absl::Status status) {
-    shared_->tasks.OnState(
+    shared_->tasks.OnStateNow(
         [this, id, read, status = std::move(status)] { OnValues(id, read, status); });
   };
   connection_->one_sided()->Read(BytesOf(descriptor_), plan_.slot_offset(part.index, part.slot),

@@ -1,7 +1,5 @@
 #include "tideway/buffer.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -15,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "core/runtime/memory_block.h"
 
 namespace tideway {
 namespace {
@@ -23,9 +22,6 @@ namespace {
 constexpr int kStepBits = 3;
 constexpr int kSmallestShift = 9;  // 512 bytes: headroom and a little
 constexpr size_t kClasses = (sizeof(size_t) * 8 - kSmallestShift) << kStepBits;
-
-// From here on a block is aligned to, and asks for, transparent huge pages.
-constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 // No arithmetic on sizes below this can overflow.
 constexpr size_t kBlockBytesMax = SIZE_MAX / 4;
@@ -43,15 +39,6 @@ SizeClass ClassFor(size_t bytes) {
       (bytes - (size_t{1} << shift) + step - 1) / step;  // 0..8; 8 is the next power of two
   return {(static_cast<size_t>(shift - kSmallestShift) << kStepBits) + steps,
           (size_t{1} << shift) + steps * step};
-}
-
-std::byte* Allocate(size_t bytes) {
-  const bool huge = bytes >= kHugePageBytes;
-  void* block = nullptr;
-  if (posix_memalign(&block, huge ? kHugePageBytes : kBufferAlignment, bytes) != 0) return nullptr;
-  // Advice only: where the kernel declines, the block works all the same.
-  if (huge) (void)madvise(block, bytes, MADV_HUGEPAGE);
-  return static_cast<std::byte*>(block);
 }
 
 }  // namespace
@@ -87,7 +74,7 @@ struct BufferArena {
         arena->idle_bytes -= wanted.bytes;
       }
     }
-    if (buffer.block_ == nullptr) buffer.block_ = Allocate(wanted.bytes);
+    if (buffer.block_ == nullptr) buffer.block_ = AllocateBlock(wanted.bytes, kBufferAlignment);
     if (buffer.block_ == nullptr) {
       absl::MutexLock lock(&arena->mutex);
       arena->lent_bytes -= wanted.bytes;

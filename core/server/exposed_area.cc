@@ -1,18 +1,19 @@
 #include "core/server/exposed_area.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/runtime/memory_block.h"
 
 namespace tideway {
 namespace {
 
-// Whole pages: an adapter registers pages.
-constexpr std::align_val_t kAreaAlignment{4096};
+// An adapter registers whole pages, so none is shared with anything else.
+constexpr size_t kPageBytes = 4096;
 
 wire::DirectoryEntry EmptyEntry(const FragmentSpec& spec) {
   wire::DirectoryEntry entry;
@@ -42,8 +43,8 @@ absl::StatusOr<std::shared_ptr<ExposedArea>> ExposedArea::Create(const Layout& l
         " bytes of memory here; raise one_sided_bytes_max from ", bytes_max, " to allow them"));
   }
   // Not filled: pages that no version is ever published to cost nothing before they are registered.
-  auto* memory =
-      static_cast<std::byte*>(::operator new(plan.bytes(), kAreaAlignment, std::nothrow));
+  const size_t whole_pages = (plan.bytes() + kPageBytes - 1) / kPageBytes * kPageBytes;
+  std::byte* memory = AllocateBlock(whole_pages, kPageBytes);
   if (memory == nullptr) {
     return absl::ResourceExhaustedError(
         absl::StrCat("this host has no ", plan.bytes(),
@@ -63,9 +64,7 @@ ExposedArea::ExposedArea(std::vector<FragmentSpec> fragments, wire::AreaPlan pla
       memory_(memory),
       held_(fragments_.size()) {}
 
-void ExposedArea::Free::operator()(std::byte* memory) const {
-  ::operator delete(memory, kAreaAlignment);
-}
+void ExposedArea::Free::operator()(std::byte* memory) const { std::free(memory); }
 
 std::unique_ptr<ExposedSlot> ExposedArea::TakeSlot(size_t index,
                                                    const wire::DirectoryEntry& entry) {
