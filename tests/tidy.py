@@ -36,6 +36,7 @@ LAYERS = (
     ("core/optim/", ("core/runtime/", "core/optim/")),
     ("core/client/", ("core/runtime/", "core/wire/", "core/optim/", "core/client/")),
     ("core/server/", ("core/runtime/", "core/wire/", "core/optim/", "core/server/")),
+    ("core/sync/", ("core/runtime/", "core/wire/", "core/sync/")),
     ("trainer/", ("trainer/",)),
     ("bindings/", ("bindings/",)),
     ("tools/", ("tools/",)),

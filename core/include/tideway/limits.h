@@ -83,6 +83,27 @@ inline constexpr size_t kDifferenceCodecsMax = 4;  // that a server makes differ
 inline constexpr size_t kChainLinksMax = 64;       // differences kept per fragment and codec
 inline constexpr size_t kChainAnswersKept = 2;     // ready to be sent again, per fragment and codec
 
+// --- weight sync ------------------------------------------------------------------------------------
+// What is encoded, checked and copied at once. A tensor's chunks have this size, the last one what is left.
+inline constexpr size_t kWeightChunkBytesDefault = size_t{256} << 10;
+inline constexpr size_t kWeightChunkBytesMin = 64;
+inline constexpr size_t kWeightChunkBytesMax = size_t{16} << 20;
+inline constexpr size_t kWeightBytesMax = size_t{1} << 44;   // of one model
+inline constexpr size_t kWeightChunksMax = size_t{1} << 24;  // of one model
+// Encoded chunks share a frame: a run ends with the chunk that fills it.
+inline constexpr size_t kWeightRunBytes = size_t{8} << 20;
+inline constexpr size_t kWeightRunChunksMax = 4096;
+inline constexpr size_t kWeightTableBytesMax = size_t{16}
+                                               << 20;  // a welcome with the tensors' table
+inline constexpr size_t kWeightLinksMax = 1024;        // differences that a publisher may keep
+inline constexpr size_t kWeightAnchorsMax = 16;        // that a publisher serves at a time
+inline constexpr size_t kWeightSubscribersMax = 4096;  // of one publisher
+inline constexpr size_t kWeightCopiesMax = 16;         // of a subscriber's model
+inline constexpr size_t kWeightWaitersMax = 1024;      // of one subscriber
+// What may be under way to one subscriber, who has not yet said that it took it. One frame may always be.
+inline constexpr size_t kWeightFramesInFlight = 256;
+inline constexpr size_t kWeightBytesInFlight = size_t{32} << 20;
+
 // No codec may need more than this for `elements` floats: bounds what a receiver accepts unseen.
 constexpr size_t EncodedBytesMax(size_t elements) { return 8 * elements + 1024; }
 
@@ -90,6 +111,13 @@ static_assert(kFragmentBytesDefault <= kFragmentBytesMax);
 static_assert(EncodedBytesMax(kFragmentBytesMax / sizeof(float)) <= kMessagePayloadBytesMax,
               "the largest fragment must fit into one message with any codec");
 static_assert(kControlBytesMax <= kMessagePayloadBytesMax);
+static_assert(kWeightTableBytesMax <= kMessagePayloadBytesMax);
+static_assert(kWeightRunBytes + kWeightChunkBytesMax + (1 << 20) <= kMessagePayloadBytesMax,
+              "a run of chunks must fit into one message");
+static_assert(kTensorsMax * sizeof(uint64_t) <= kMessagePayloadBytesMax,
+              "the checksums of all tensors must fit into one message");
+static_assert(kWeightFramesInFlight < kSendQueueMessagesMax);
+static_assert(2 * kWeightBytesInFlight <= kSendQueueBytesMax);
 static_assert(kPushesInFlightMax * 4 <= kDedupWindow,
               "a retry must still be inside the window that recognises it");
 static_assert(kPushesInFlightMax + kPullsInFlightMax < kSendQueueMessagesMax,
