@@ -1,4 +1,5 @@
-# The installed package: find_package(Tideway CONFIG REQUIRED), then link Tideway::tideway.
+# The installed package: find_package(Tideway CONFIG REQUIRED), then link Tideway::tideway (C++) or Tideway::c (the C ABI, which
+# pkg-config finds as tideway).
 include(CMakePackageConfigHelpers)
 
 get_property(tideway_libraries GLOBAL PROPERTY TIDEWAY_INSTALLED_LIBRARIES)
@@ -9,6 +10,15 @@ target_link_libraries(tideway INTERFACE ${tideway_libraries})
 
 install(TARGETS tideway ${tideway_libraries} EXPORT TidewayTargets
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+if(TARGET tideway_c)
+  install(TARGETS tideway_c EXPORT TidewayTargets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  install(FILES bindings/c/tideway.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+  file(RELATIVE_PATH TIDEWAY_PC_TO_INCLUDE "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
+       "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+  configure_file(cmake/tideway.pc.in "${PROJECT_BINARY_DIR}/tideway.pc" @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/tideway.pc"
+          DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()
 foreach(folder core transports compression)
   if(EXISTS "${PROJECT_SOURCE_DIR}/${folder}/include/tideway")
     install(DIRECTORY "${PROJECT_SOURCE_DIR}/${folder}/include/tideway"

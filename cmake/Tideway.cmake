@@ -44,6 +44,7 @@ find_program(TIDEWAY_CCACHE ccache)
 if(TIDEWAY_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
       "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${TIDEWAY_CCACHE}")
+  set(CMAKE_C_COMPILER_LAUNCHER "${CMAKE_CXX_COMPILER_LAUNCHER}")
 endif()
 
 if(TIDEWAY_SANITIZE)
@@ -73,7 +74,7 @@ endfunction()
 include(CheckCXXCompilerFlag)
 check_cxx_compiler_flag(-fno-assume-unique-vtables TIDEWAY_HAS_UNIQUE_VTABLES_FLAG)
 if(TIDEWAY_HAS_UNIQUE_VTABLES_FLAG)
-  add_compile_options(-fno-assume-unique-vtables)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fno-assume-unique-vtables>)
 endif()
 
 function(tideway_subdirectory folder)

@@ -16,8 +16,9 @@ namespace {
 constexpr char kEntryPoint[] = "tideway_codec_module";
 constexpr uint32_t kWireIdMax = 255;
 
-absl::Status Refused(const std::string& path, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat("the codec module ", path, " ", why));
+// `whose`: the module's file, or that it is the program's own.
+absl::Status Refused(const std::string& whose, absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("the codec module ", whose, " ", why));
 }
 
 absl::StatusOr<TidewayCodecModuleEntryPoint*> Open(const std::string& path) {
@@ -47,26 +48,35 @@ bool IsName(const char* name) {
   return spec.ok() && spec->name == name;
 }
 
-absl::Status CheckTable(const std::string& path, const TidewayCodecModule* module) {
-  if (module == nullptr) return Refused(path, "returns no table");
+absl::Status CheckTable(const std::string& whose, const TidewayCodecModule* module) {
+  if (module == nullptr) return Refused(whose, "returns no table");
   // Nothing behind the version has a known place if that is another one.
   if (module->version != kTidewayCodecModuleVersion) {
-    return Refused(path, absl::StrCat("has a table of version ", module->version,
-                                      " and this program knows ", kTidewayCodecModuleVersion,
-                                      "; build it with this program's tideway/codec_module.h"));
+    return Refused(whose, absl::StrCat("has a table of version ", module->version,
+                                       " and this program knows ", kTidewayCodecModuleVersion,
+                                       "; build it with this program's tideway/codec_module.h"));
   }
   if (!IsName(module->name)) {
-    return Refused(path, "has no name, or one with other characters than letters, digits, - and _");
+    return Refused(whose,
+                   "has no name, or one with other characters than letters, digits, - and _");
   }
   if (module->wire_id < kEmbeddersWireIdMin || module->wire_id > kWireIdMax) {
-    return Refused(path, absl::StrCat("has the wire id ", module->wire_id, "; give it one from ",
-                                      kEmbeddersWireIdMin, " to ", kWireIdMax));
+    return Refused(whose, absl::StrCat("has the wire id ", module->wire_id, "; give it one from ",
+                                       kEmbeddersWireIdMin, " to ", kWireIdMax));
   }
   if (module->create == nullptr || module->destroy == nullptr || module->bound == nullptr ||
       module->encode == nullptr || module->decode_add == nullptr) {
-    return Refused(path, "leaves a function out; the table needs all five");
+    return Refused(whose, "leaves a function out; the table needs all five");
   }
   return absl::OkStatus();
+}
+
+absl::Status AddTable(const std::string& whose, const TidewayCodecModule* module,
+                      CodecRegistry& registry) {
+  if (absl::Status table = CheckTable(whose, module); !table.ok()) return table;
+  return registry.Add(
+      {module->name, static_cast<uint8_t>(module->wire_id),
+       [table = *module](const Spec& spec) { return NewModuleCodec(table, spec); }});
 }
 
 }  // namespace
@@ -79,9 +89,11 @@ absl::Status LoadCodecModule(const std::string& path, CodecRegistry& registry) {
   const absl::StatusOr<TidewayCodecModuleEntryPoint*> entry_point = Open(full);
   if (!entry_point.ok()) return entry_point.status();
   const TidewayCodecModule* const module = (*entry_point)();
-  if (absl::Status table = CheckTable(full, module); !table.ok()) return table;
-  return registry.Add({module->name, static_cast<uint8_t>(module->wire_id),
-                       [module](const Spec& spec) { return NewModuleCodec(*module, spec); }});
+  return AddTable(full, module, registry);
+}
+
+absl::Status AddCodecModule(const TidewayCodecModule& module, CodecRegistry& registry) {
+  return AddTable("of this program", &module, registry);
 }
 
 }  // namespace tideway

@@ -81,7 +81,7 @@ class ModuleCodec final : public Codec {
   }
 
  private:
-  const TidewayCodecModule& module_;
+  const TidewayCodecModule module_;
   void* const codec_;
   const CodecInfo info_;
 };
@@ -92,7 +92,7 @@ absl::StatusOr<std::unique_ptr<Codec>> NewModuleCodec(const TidewayCodecModule& 
                                                       const Spec& spec) {
   ModuleError error;
   void* codec = nullptr;
-  const int code = module.create(spec.ToString().c_str(), &codec, error.room());
+  const int code = module.create(module.user, spec.ToString().c_str(), &codec, error.room());
   if (absl::Status status = error.StatusOf(code, module.name); !status.ok()) return status;
   return std::make_unique<ModuleCodec>(module, spec, codec);
 }

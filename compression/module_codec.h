@@ -11,7 +11,7 @@
 
 namespace tideway {
 
-// REQUIRES: the table is complete, and lives for ever.
+// REQUIRES: the table is complete. It is copied; what it points to outlives the codec.
 absl::StatusOr<std::unique_ptr<Codec>> NewModuleCodec(const TidewayCodecModule& module,
                                                       const Spec& spec);
 

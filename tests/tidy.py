@@ -69,7 +69,7 @@ class Rule:
 
 
 ALL = LIBRARIES + PROGRAMS
-TESTS = r"(^tests/|_test\.(cc|h)$|_testing\.(cc|h)$)"
+TESTS = r"(^tests/|_test\.(cc?|h)$|_testing\.(cc|h)$)"
 BANNED = (
     Rule("getenv", r"\b(secure_)?getenv\s*\(",
          "pass it in an options struct; only trainer/environment.cc reads the environment", ALL,
@@ -441,7 +441,7 @@ def check_tree(root, report):
     """All checks that need no compiler. Returns the public headers."""
     files = list_files(root)
     sources = {p: Source(root, p) for p in files
-               if p.endswith((".h", ".cc")) and p.split("/")[0] in OUR_FOLDERS}
+               if p.endswith((".h", ".cc", ".c")) and p.split("/")[0] in OUR_FOLDERS}
     public = public_headers(sources)
     for source in sources.values():
         check_includes(source, public, report)

@@ -122,6 +122,7 @@ class LocalSgdImpl final : public LocalSgd {
 
  private:
   absl::Time Now() const { return runtime_->executor().Now(); }
+  void TakeAssignment(const Assignment& assignment);
   absl::Status StartExchange();
   absl::Status MakeDelta();
   // Waits for the exchange under way and puts what it brought in place.
@@ -174,7 +175,11 @@ absl::Status LocalSgdImpl::Start(const Layout& layout) {
                                 .error_feedback = options_.error_feedback,
                                 .residual_decay = options_.residual_decay,
                                 .momentum_correction = options_.momentum_correction,
-                                .factor_masking = options_.factor_masking},
+                                .factor_masking = options_.factor_masking,
+                                .keep_rejected = options_.keep_rejected,
+                                .bytes_in_flight_max = options_.bytes_in_flight_max,
+                                .reconnect_timeout = options_.reconnect_timeout,
+                                .one_sided_pull = options_.one_sided_pull},
                                layout);
   if (!client.ok()) return client.status();
   client_ = *std::move(client);
@@ -188,11 +193,16 @@ absl::Status LocalSgdImpl::Start(const Layout& layout) {
     cycle_->Begin(absl::MakeSpan(pulled_), Now() + options_.exchange_timeout, std::move(done));
   });
   if (!begun.ok()) return begun.status();
-  assignment_ = begun->assignment;
-  finished_ = assignment_.finished;
+  TakeAssignment(begun->assignment);
   parameters_.CopyFrom(pulled_);
   meter_.Resume(Now());
   return absl::OkStatus();
+}
+
+void LocalSgdImpl::TakeAssignment(const Assignment& assignment) {
+  assignment_ = assignment;
+  if (options_.inner_steps != 0) assignment_.inner_steps = options_.inner_steps;
+  finished_ = assignment_.finished;
 }
 
 absl::StatusOr<SyncEvent> LocalSgdImpl::AfterInnerStep(const InnerStepInfo& info) {
@@ -268,8 +278,7 @@ absl::Status LocalSgdImpl::Merge(SyncEvent& event) {
   event.push = outcome->push;
   event.pull = outcome->pull;
   meter_.Exchanged(client_->residual_stats());
-  assignment_ = outcome->assignment;
-  finished_ = assignment_.finished;
+  TakeAssignment(outcome->assignment);
   steps_in_shard_ = steps_;
   PutInPlace(finished_ || options_.overlap_steps == 0);
   return absl::OkStatus();

@@ -55,8 +55,8 @@ class DelayedNesterov final : public OuterOptimizer {
   const std::string& spec() const override { return spec_; }
   size_t slot_count() const override { return 2; }  // m, D
 
-  ApplyResult Apply(absl::Span<float> theta, absl::Span<const float> delta,
-                    const ApplyContext& context, OuterState& state) const override {
+  absl::StatusOr<ApplyResult> Apply(absl::Span<float> theta, absl::Span<const float> delta,
+                                    const ApplyContext& context, OuterState& state) const override {
     assert(delta.size() == theta.size() && state.slots.size() == slot_count());
     const double window = n_.Latch(context, state);
     const double c = std::min(c_, 1.0 / window);

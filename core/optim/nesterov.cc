@@ -42,8 +42,8 @@ class Nesterov final : public OuterOptimizer {
   // m, and the sum of the window's deltas unless every push steps.
   size_t slot_count() const override { return buffers() ? 2 : 1; }
 
-  ApplyResult Apply(absl::Span<float> theta, absl::Span<const float> delta,
-                    const ApplyContext& context, OuterState& state) const override {
+  absl::StatusOr<ApplyResult> Apply(absl::Span<float> theta, absl::Span<const float> delta,
+                                    const ApplyContext& context, OuterState& state) const override {
     assert(delta.size() == theta.size() && state.slots.size() == slot_count());
     const uint32_t window = buffer_.Latch(context, state);
     if (!buffers()) {

@@ -51,7 +51,7 @@ struct Subject {
       : optimizer(Make(spec)), theta(initial), state(optimizer->NewState(initial.size())) {}
 
   ApplyResult Push(const std::vector<float>& delta, const ApplyContext& context = {}) {
-    return optimizer->Apply(absl::MakeSpan(theta), delta, context, state);
+    return *optimizer->Apply(absl::MakeSpan(theta), delta, context, state);
   }
 
   std::unique_ptr<OuterOptimizer> optimizer;

@@ -26,8 +26,8 @@ class Sgd final : public OuterOptimizer {
   const std::string& spec() const override { return spec_; }
   size_t slot_count() const override { return 0; }
 
-  ApplyResult Apply(absl::Span<float> theta, absl::Span<const float> delta,
-                    const ApplyContext& context, OuterState&) const override {
+  absl::StatusOr<ApplyResult> Apply(absl::Span<float> theta, absl::Span<const float> delta,
+                                    const ApplyContext& context, OuterState&) const override {
     assert(delta.size() == theta.size());
     const float step = StepOf(context);
     float* const t = theta.data();

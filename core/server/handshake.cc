@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "core/server/server_core.h"
+#include "core/wire/layout_outline.h"
 #include "tideway/version.h"
 
 namespace tideway {
@@ -35,9 +36,7 @@ absl::Status ServerCore::CheckHello(const wire::Hello& hello) const {
                      hello.servers(), "; give the servers' URIs in the order of their indices"));
   }
   if (hello.layout_fingerprint() != layout_.fingerprint()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the model does not match this server's: it has ", layout_.ToString(),
-                     "; the client has ", wire::Printable(hello.layout_summary())));
+    return absl::InvalidArgumentError(wire::DifferenceOfLayouts(layout_, hello));
   }
   if (hello.observer()) return absl::OkStatus();
   if (hello.incarnation() == 0) return absl::InvalidArgumentError("incarnation 0 is reserved");

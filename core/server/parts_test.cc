@@ -246,8 +246,10 @@ TEST_F(FragmentTest, ASparsePushThatIsAddedInPlaceGivesWhatADenseStepGives) {
     ASSERT_EQ(PushPayload(sequence, payload)->verdict, Verdict::kApplied);
     std::vector<float> expected = before.theta;
     OuterState none;
-    optimizer_->Apply(absl::MakeSpan(expected), decoded,
-                      {.weight = staleness_->Judge(sequence - 1).weight}, none);
+    ASSERT_TRUE(optimizer_
+                    ->Apply(absl::MakeSpan(expected), decoded,
+                            {.weight = staleness_->Judge(sequence - 1).weight}, none)
+                    .ok());
     EXPECT_EQ(fragment_->Export().theta, expected) << "push " << sequence;
     EXPECT_EQ(fragment_->version(), sequence);
   }

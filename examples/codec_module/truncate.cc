@@ -39,7 +39,7 @@ float FloatOf(uint32_t bits) {
   return value;
 }
 
-int Create(const char* spec, void** codec, char* error) {
+int Create(void* /*user*/, const char* spec, void** codec, char* error) {
   const char* const parameters = spec + sizeof(kName) - 1;
   size_t which = 0;
   if (std::strcmp(parameters, ":keep=3") == 0) {
@@ -99,6 +99,7 @@ constexpr TidewayCodecModule kModule = {kTidewayCodecModuleVersion,
                                         kName,
                                         /*lossless=*/0,
                                         /*dense=*/1,
+                                        /*user=*/nullptr,
                                         Create,
                                         Destroy,
                                         Bound,

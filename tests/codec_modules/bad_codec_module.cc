@@ -6,7 +6,7 @@
 namespace {
 
 // Nobody may call into a module that was refused.
-int Create(const char* /*spec*/, void** codec, char* /*error*/) {
+int Create(void* /*user*/, const char* /*spec*/, void** codec, char* /*error*/) {
 #ifndef TIDEWAY_TEST_TOO_LARGE
   __builtin_trap();
 #endif
@@ -52,6 +52,7 @@ int DecodeAdd(const void* /*codec*/, const uint8_t* /*in*/, size_t /*in_bytes*/,
 #endif
     .lossless = 0,
     .dense = 1,
+    .user = nullptr,
     .create = Create,
     .destroy = Destroy,
     .bound = Bound,

@@ -2,10 +2,11 @@
 """Installs the build into an empty prefix, builds tests/package/outside against it, and runs it.
 
 The C++ example of README.md (the fenced block after "<!-- example: embed.cc -->") is built too,
-exactly as it stands there, so that it cannot rot.
+exactly as it stands there, so that it cannot rot; and the trainer in C (examples/c), with pkg-config.
 """
 
 import argparse
+import glob
 import os
 import re
 import shutil
@@ -39,9 +40,23 @@ def run(*command, timeout_s=240):
     return done.stdout
 
 
+def build_c(args, work, prefix):
+    """The trainer in C, by a C compiler and pkg-config, as strict as they get."""
+    found = glob.glob(os.path.join(prefix, "**", "tideway.pc"), recursive=True)
+    if not found:
+        sys.exit("tideway.pc is not installed")
+    os.environ["PKG_CONFIG_PATH"] = os.path.dirname(found[0])
+    flags = run("pkg-config", "--cflags", "--libs", "tideway").split()
+    program = os.path.join(work, "mlp")
+    run(args.c_compiler, "-std=c99", "-D_POSIX_C_SOURCE=200809L", "-O2", "-Wall", "-Wextra",
+        "-pedantic", "-Werror", "-o", program, args.c_example, *flags, "-lpthread", "-lm",
+        f"-Wl,-rpath,{os.path.dirname(os.path.dirname(found[0]))}")
+    print(run(program, timeout_s=60))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    for flag in ("cmake", "compiler", "build-type", "build", "readme"):
+    for flag in ("cmake", "compiler", "c-compiler", "build-type", "build", "readme", "c-example"):
         parser.add_argument("--" + flag, required=True)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
@@ -63,6 +78,7 @@ def main():
         print(run(os.path.join(build, "push_pull"), timeout_s=60))
         if example is not None:
             print(run(os.path.join(build, "embed"), timeout_s=60))
+        build_c(args, work, prefix)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
  *
  * The library exports one function, which returns the table; it and what it points to stay as they are until the process ends.
  *
- *   static const TidewayCodecModule kModule = {kTidewayCodecModuleVersion, 200, "mine", 0, 1, Create, ...};
+ *   static const TidewayCodecModule kModule = {kTidewayCodecModuleVersion, 200, "mine", 0, 1, NULL, Create, ...};
  *   const TidewayCodecModule* tideway_codec_module(void) { return &kModule; }
  *
  * A codec is immutable. All functions may be called by several threads at once, throw nothing and keep no pointer. Those that
@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 enum {
-  kTidewayCodecModuleVersion = 1, /* goes up when the table changes */
+  kTidewayCodecModuleVersion = 2, /* goes up when the table changes */
   kTidewayCodecErrorBytes = 256,
 
   kTidewayCodecOk = 0,
@@ -38,9 +38,10 @@ typedef struct TidewayCodecModule {
   const char* name; /* letters, digits, - and _ */
   int lossless;     /* 1: decoded = pushed, to the bit */
   int dense;        /* 1: every element is coded, so that pulls may use it */
+  void* user;       /* handed to create */
 
   /* From `name:key=value,key=value`, or the name alone, which must give a codec that decodes what any other has made. Sets *codec. */
-  int (*create)(const char* spec, void** codec, char* error);
+  int (*create)(void* user, const char* spec, void** codec, char* error);
   void (*destroy)(void* codec);
 
   /* The most bytes that encode writes for so many elements: at most 8 * elements + 1024. */

@@ -1,4 +1,5 @@
-// LoadCodecModule: adds a codec that lies in a shared library to a registry, before that goes into a Runtime.
+// Adds a codec that is a table of C functions (codec_module.h) to a registry, before that goes into a Runtime: LoadCodecModule one
+// that lies in a shared library, AddCodecModule one of this program.
 //
 //   tideway::CodecRegistry codecs = tideway::BuiltinCodecs();
 //   absl::Status added = tideway::LoadCodecModule("/opt/mine/codec_mine.so", codecs);
@@ -16,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "tideway/codec.h"
+#include "tideway/codec_module.h"
 
 namespace tideway {
 
@@ -23,6 +25,10 @@ namespace tideway {
 // has no tideway_codec_module, a table of another version, a wire id below 128 or above 255, a bad name or a function
 // missing. ALREADY_EXISTS: name or wire id are taken. The message names the file and says what to do.
 absl::Status LoadCodecModule(const std::string& path, CodecRegistry& registry);
+
+// The last two of those statuses. What the table holds is copied, but not what it points to: its name, functions and `user` must
+// stay until the registry and the last codec made from it are gone.
+absl::Status AddCodecModule(const TidewayCodecModule& module, CodecRegistry& registry);
 
 }  // namespace tideway
 

@@ -68,8 +68,14 @@ struct LocalSgdOptions {
   float residual_decay = 1.0f;
   float momentum_correction = 0.0f;
   bool factor_masking = true;
+  bool keep_rejected = true;
+  size_t bytes_in_flight_max = size_t{16} << 20;
+  absl::Duration reconnect_timeout = absl::Seconds(60);
+  bool one_sided_pull = true;
 
   size_t fragment_bytes_max = kFragmentBytesDefault;  // must equal the servers'
+  // Between two exchanges. 0: as the leading server assigns, which may give a slower worker fewer. Otherwise so many, whatever it assigns.
+  uint32_t inner_steps = 0;
   uint32_t overlap_steps = 0;
   MergeRule merge = MergeRule::kRebase;
   double alpha = 0.5;  // kAlpha only

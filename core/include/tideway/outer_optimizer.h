@@ -53,8 +53,10 @@ class OuterOptimizer {
   virtual size_t slot_count() const = 0;
 
   // REQUIRES: delta.size() == theta.size(), and state was made by NewState(theta.size()) or is one that Apply left.
-  virtual ApplyResult Apply(absl::Span<float> theta, absl::Span<const float> delta,
-                            const ApplyContext& context, OuterState& state) const = 0;
+  // A failure leaves theta and state as they were; the server then refuses the push with it, and the session that sent it.
+  virtual absl::StatusOr<ApplyResult> Apply(absl::Span<float> theta, absl::Span<const float> delta,
+                                            const ApplyContext& context,
+                                            OuterState& state) const = 0;
 
   // The factor f where Apply does nothing but theta += f * delta, for every delta. A server then adds a sparse delta in place, without
   // touching the elements that it leaves out.
