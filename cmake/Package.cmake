@@ -1,6 +1,8 @@
 # The installed package: find_package(Tideway CONFIG REQUIRED), then link Tideway::tideway (C++) or Tideway::c (the C ABI, which
 # pkg-config finds as tideway).
 include(CMakePackageConfigHelpers)
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME tideway_development)
+tideway_component(tideway_development)
 
 get_property(tideway_libraries GLOBAL PROPERTY TIDEWAY_INSTALLED_LIBRARIES)
 
@@ -11,7 +13,9 @@ target_link_libraries(tideway INTERFACE ${tideway_libraries})
 install(TARGETS tideway ${tideway_libraries} EXPORT TidewayTargets
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 if(TARGET tideway_c)
-  install(TARGETS tideway_c EXPORT TidewayTargets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  install(TARGETS tideway_c EXPORT TidewayTargets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+          COMPONENT tideway_runtime NAMELINK_COMPONENT tideway_development)
+  tideway_component(tideway_runtime)
   install(FILES bindings/c/tideway.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   file(RELATIVE_PATH TIDEWAY_PC_TO_INCLUDE "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
        "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
@@ -42,3 +46,4 @@ install(FILES "${PROJECT_BINARY_DIR}/TidewayConfig.cmake"
               cmake/FindxxHash.cmake
               cmake/Findzstd.cmake
         DESTINATION "${tideway_package_dir}")
+

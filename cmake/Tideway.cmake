@@ -5,7 +5,7 @@
 #       unless NO_INSTALL is given (for example what needs LibTorch, or what only tests use).
 #   tideway_proto_library(tideway_x_proto PROTOS control.proto)
 #       generated Protobuf code; include it by path from the root: "core/wire/control.pb.h".
-#   tideway_executable(name SRCS main.cc DEPS ... [INSTALL])
+#   tideway_executable(name SRCS main.cc DEPS ... [INSTALL component])
 #   tideway_test(x_test SRCS x_test.cc DEPS ... [LABELS slow] [TIMEOUT_S 60] [ARGS ...] [RUN_SERIAL]
 #                [WHOLE] [SHARDS 4])
 #       a GoogleTest program; each TEST becomes one ctest entry. With WHOLE the program does, and with
@@ -157,13 +157,22 @@ function(tideway_program name)
   endif()
 endfunction()
 
+# Says that a part of the installation has something in it.
+function(tideway_component name)
+  get_property(names GLOBAL PROPERTY TIDEWAY_PACKAGE_COMPONENTS)
+  if(NOT name IN_LIST names)
+    set_property(GLOBAL APPEND PROPERTY TIDEWAY_PACKAGE_COMPONENTS ${name})
+  endif()
+endfunction()
+
 function(tideway_executable name)
-  cmake_parse_arguments(ARG "INSTALL" "" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "INSTALL" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   tideway_program(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
   if(ARG_INSTALL)
-    install(TARGETS ${name} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+    tideway_component(${ARG_INSTALL})
+    install(TARGETS ${name} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT ${ARG_INSTALL})
   endif()
 endfunction()
 

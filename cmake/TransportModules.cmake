@@ -97,7 +97,9 @@ function(tideway_module_folder name runtime_package schemes)
   tideway_transport_module(${module} FOLDER_TARGET tideway_transport_${name} NAMESPACE ${name})
   set_target_properties(${module} PROPERTIES OUTPUT_NAME tideway_transport_${name})
   install(TARGETS ${module}
-          LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/${TIDEWAY_MODULE_SUBDIRECTORY}")
+          LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/${TIDEWAY_MODULE_SUBDIRECTORY}"
+          COMPONENT tideway_transport_${name})
+  tideway_component(tideway_transport_${name})
   set_property(GLOBAL APPEND PROPERTY TIDEWAY_TRANSPORT_MODULES ${module})
   tideway_list_transport(${name}
     "TIDEWAY_TRANSPORT_MODULE(${name}, \"${schemes}\", \"${runtime_package}\")" "")

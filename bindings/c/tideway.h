@@ -333,7 +333,8 @@ typedef struct tideway_parameter {
 typedef struct tideway_local_sgd_options {
   size_t struct_size;
   size_t fragment_bytes_max; /* 0: 1 MiB. Must be the servers' */
-  uint32_t inner_steps;      /* between two exchanges; 0: as the leading server assigns */
+  uint32_t
+      inner_steps; /* between two exchanges; 0: as the leading server assigns. It counts no more than it assigned */
   uint32_t
       overlap_steps; /* inner steps that go on during an exchange; 0: the call after the last step waits */
   int merge_alpha; /* 1: theta = alpha * theta now + (1 - alpha) * pulled; 0: rebase, no inner step is lost */

@@ -74,7 +74,8 @@ struct LocalSgdOptions {
   bool one_sided_pull = true;
 
   size_t fragment_bytes_max = kFragmentBytesDefault;  // must equal the servers'
-  // Between two exchanges. 0: as the leading server assigns, which may give a slower worker fewer. Otherwise so many, whatever it assigns.
+  // Between two exchanges. 0: as the leading server assigns, which may give a slower worker fewer. Otherwise so many, whatever it assigns; it
+  // counts no more than it has assigned.
   uint32_t inner_steps = 0;
   uint32_t overlap_steps = 0;
   MergeRule merge = MergeRule::kRebase;

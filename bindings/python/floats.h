@@ -1,0 +1,44 @@
+// Memory of Python objects as contiguous fp32, without a copy: numpy arrays and everything else that has the buffer protocol, torch
+// tensors and everything else that has DLPack.
+
+#ifndef TIDEWAY_BINDINGS_PYTHON_FLOATS_H_
+#define TIDEWAY_BINDINGS_PYTHON_FLOATS_H_
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tideway::python {
+
+// A view of an object's memory, which it keeps from being freed, and from being resized where the object allows that. It is made and
+// destroyed with the GIL; data() may be used without it.
+class Floats {
+ public:
+  // Throws TypeError for an object without memory of its own, of another dtype or on another device, and tideway.InvalidArgument for
+  // memory that is not contiguous or, if it is to be written, read-only. `name` stands in the message.
+  static Floats Of(const pybind11::object& object, const std::string& name, bool writable);
+
+  float* data() const { return data_; }
+  size_t bytes() const { return elements_ * sizeof(float); }
+  size_t elements() const { return elements_; }
+  const std::vector<int64_t>& shape() const { return shape_; }
+  std::string ShapeText() const;
+
+ private:
+  struct Owner;
+
+  void OfBuffer(PyObject* object, const std::string& name, bool writable);
+  void OfDlpack(const pybind11::object& object, const std::string& name);
+
+  std::shared_ptr<Owner> owner_;
+  float* data_ = nullptr;
+  size_t elements_ = 0;
+  std::vector<int64_t> shape_;
+};
+
+}  // namespace tideway::python
+
+#endif  // TIDEWAY_BINDINGS_PYTHON_FLOATS_H_
