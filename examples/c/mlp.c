@@ -120,7 +120,7 @@ static float train_step(model* m, model* momentum, const point* points, int work
   const float* const g = (const float*)&gradient;
   for (size_t i = 0; i < sizeof *m / sizeof(float); ++i) {
     velocity[i] = 0.9f * velocity[i] + g[i] / (float)kBatch;
-    theta[i] -= 0.1f * velocity[i];
+    theta[i] -= 0.05f * velocity[i];
   }
   return loss;
 }
@@ -206,7 +206,7 @@ int main(int argc, char** argv) {
   tideway_layout* layout = NULL;
   tideway_server* server = NULL;
   const tideway_server_options options = {.struct_size = sizeof options,
-                                          .outer_optimizer = "nesterov:lr=0.7,momentum=0.5",
+                                          .outer_optimizer = "sgd:lr=0.5",
                                           .inner_steps = 10,
                                           .workers_to_begin = kWorkers};
   check(tideway_runtime_create(TIDEWAY_ABI_VERSION, NULL, &runtime), "runtime");
