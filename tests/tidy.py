@@ -40,7 +40,7 @@ LAYERS = (
     ("trainer/", ("trainer/",)),
     ("bindings/", ("bindings/",)),
     ("tools/", ("tools/",)),
-    ("bench/", ("bench/",)),
+    ("bench/", ("bench/", "tools/")),  # tables and exit statuses
     ("examples/", ("examples/",)),
     ("tests/", OUR_FOLDERS),
 )

@@ -2,17 +2,21 @@
 
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <exception>
 #include <future>
 #include <iostream>
+#include <memory>
+#include <mutex>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
-#include <vector>
+#include <utility>
+
+#include "bench/common/histogram.h"
 
 namespace bench {
 namespace {
@@ -32,72 +36,111 @@ double Seconds(const timeval& time) {
 }
 
 struct Measured {
-  uint64_t operations = 0;
+  Histogram latencies;
   double seconds = 0;
   double cpu_s = 0;
-  double median_us = 0;
 };
 
-// Operations one after the other, for so many seconds and at least so many.
+// Operations one after the other, or a window of them, for so many seconds and at least so many.
 class Repetition {
  public:
   Repetition(const Work& work, double seconds, uint64_t operations_min)
-      : work_(work), seconds_(seconds), operations_min_(operations_min) {
-    times_us_.reserve(1 << 20);
-  }
+      : work_(work), seconds_(seconds), operations_min_(operations_min) {}
 
   Measured Run() {
     const double cpu_before = CpuSeconds();
     start_ = Clock::now();
     if (work_.begin != nullptr) {
-      Begin();
-      const std::string error = ended_.get_future().get();
-      if (!error.empty()) throw std::runtime_error(error);
+      RunAsynchronously();
     } else {
-      while (!Enough()) {
-        work_.operation();
-        Count();
-      }
+      RunInTurn();
     }
-    Measured measured{.operations = times_us_.size(), .seconds = now_};
-    measured.cpu_s = CpuSeconds() - cpu_before;
-    const auto middle = times_us_.begin() + static_cast<std::ptrdiff_t>(times_us_.size() / 2);
-    std::nth_element(times_us_.begin(), middle, times_us_.end());
-    measured.median_us = *middle;
-    return measured;
+    measured_.seconds = SecondsSince(start_);
+    measured_.cpu_s = CpuSeconds() - cpu_before;
+    return std::move(measured_);
   }
 
  private:
-  bool Enough() const { return now_ >= seconds_ && times_us_.size() >= operations_min_; }
+  void RunInTurn() {
+    std::deque<Clock::time_point> under_way;
+    while (!Enough(Clock::now())) {
+      under_way.push_back(Clock::now());
+      work_.operation();
+      if (under_way.size() < work_.outstanding) continue;
+      Count(under_way.front());
+      under_way.pop_front();
+    }
+    work_.drain();
+    for (const Clock::time_point begun : under_way) Count(begun);
+  }
 
-  void Count() {
-    const double after = SecondsSince(start_);
-    times_us_.push_back(static_cast<float>(1e6 * (after - now_)));
-    now_ = after;
+  void RunAsynchronously() {
+    under_way_ = work_.outstanding;
+    for (size_t i = 0; i < work_.outstanding; ++i) Begin();
+    const std::string error = all_ended_->get_future().get();
+    if (!error.empty()) throw std::runtime_error(error);
+  }
+
+  bool Enough(Clock::time_point now) const {
+    return operations_ >= operations_min_ &&
+           std::chrono::duration<double>(now - start_).count() >= seconds_;
+  }
+
+  // The time now.
+  Clock::time_point Count(Clock::time_point begun) {
+    const Clock::time_point now = Clock::now();
+    measured_.latencies.Record(static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(now - begun).count()));
+    ++operations_;
+    return now;
   }
 
   void Begin() {
-    work_.begin([this](const std::string& error) {
-      Count();
-      if (!error.empty() || Enough()) {
-        ended_.set_value(error);
-      } else {
-        Begin();
-      }
+    work_.begin([this, begun = Clock::now()](const std::string& error) {
+      if (GoesOn(begun, error)) Begin();
     });
+  }
+
+  // Whether another operation shall take the place of the one that has ended. The last one to end tells Run, and touches nothing of
+  // this any more.
+  bool GoesOn(Clock::time_point begun, const std::string& error) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    const Clock::time_point now = Count(begun);
+    if (error_.empty()) error_ = error;
+    if (error_.empty() && !Enough(now)) return true;
+    if (--under_way_ > 0) return false;
+    const std::shared_ptr<std::promise<std::string>> all_ended = all_ended_;
+    const std::string first_error = error_;
+    lock.unlock();
+    all_ended->set_value(first_error);
+    return false;
   }
 
   const Work& work_;
   const double seconds_;
   const uint64_t operations_min_;
-  std::vector<float> times_us_;
   Clock::time_point start_;
-  double now_ = 0;
-  std::promise<std::string> ended_;
+  std::mutex mutex_;  // for what follows, while operations end on several threads
+  Measured measured_;
+  uint64_t operations_ = 0;
+  size_t under_way_ = 0;
+  std::string error_;
+  const std::shared_ptr<std::promise<std::string>> all_ended_ =
+      std::make_shared<std::promise<std::string>>();
 };
 
 Measured Repeat(const Work& work, double seconds, uint64_t operations_min) {
   return Repetition(work, seconds, operations_min).Run();
+}
+
+// [[bucket,count],...]
+std::string ToJson(const Histogram& histogram) {
+  std::string text;
+  for (const auto& [bucket, count] : histogram.Filled()) {
+    text +=
+        (text.empty() ? "[" : ",[") + std::to_string(bucket) + "," + std::to_string(count) + "]";
+  }
+  return "[" + text + "]";
 }
 
 }  // namespace
@@ -144,20 +187,22 @@ void ServeDriverAside(const std::string& address, std::function<bool(uint64_t)> 
 }
 
 void RunClient(const Work& work) {
-  uint64_t pushes = Repeat(work, kWarmUpSeconds, kWarmUpOperations).operations;
+  uint64_t pushes = Repeat(work, kWarmUpSeconds, kWarmUpOperations).latencies.count();
   std::printf("{\"ready\": true}\n");
   std::fflush(stdout);
   std::string line;
   while (std::getline(std::cin, line) && line.starts_with("go ")) {
     const Measured measured = Repeat(work, std::stod(line.substr(3)), 1);
-    pushes += measured.operations;
+    const uint64_t operations = measured.latencies.count();
+    pushes += operations;
     std::printf(
         "{\"operations\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_s\": %.6f, "
-        "\"median_us\": %.3f, \"pushes\": %llu, \"verified\": %s}\n",
-        static_cast<unsigned long long>(measured.operations),
-        static_cast<unsigned long long>(measured.operations * work.bytes), measured.seconds,
-        measured.cpu_s, measured.median_us,
-        static_cast<unsigned long long>(work.pushes ? pushes : 0), work.check() ? "true" : "false");
+        "\"median_us\": %.3f, \"pushes\": %llu, \"verified\": %s, \"histogram_ns\": %s}\n",
+        static_cast<unsigned long long>(operations),
+        static_cast<unsigned long long>(operations) * work.bytes, measured.seconds, measured.cpu_s,
+        1e-3 * measured.latencies.Quantile(0.5),
+        static_cast<unsigned long long>(work.pushes ? pushes : 0), work.check() ? "true" : "false",
+        ToJson(measured.latencies).c_str());
     std::fflush(stdout);
   }
 }

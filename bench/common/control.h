@@ -5,7 +5,8 @@
 //              verify N   {"verified": whether the vector is what N pushes make it}
 //              quit       ends the process; so does the end of stdin
 //   client   connects, warms up, prints {"ready": true}; then, for each line "go SECONDS", works for that long and prints
-//            {"operations", "bytes", "seconds", "cpu_s", "median_us", "pushes": since the start, "verified"}
+//            {"operations", "bytes", "seconds", "cpu_s", "median_us", "histogram_ns": pairs of bucket and count (histogram.h),
+//             "pushes": since the start, "verified"}
 //
 // So the driver can mark the server's CPU time just before and just after, and the same driver measures anything.
 
@@ -30,15 +31,18 @@ void ServeDriver(const std::string& address, const std::function<bool(uint64_t)>
 // The same on a thread of its own, which then ends the process: for a server whose thread can't be told to stop.
 void ServeDriverAside(const std::string& address, std::function<bool(uint64_t)> verify);
 
-// Client. `operation` does one push or pull and returns when it has ended. In its place, `begin` begins one, and the next is
-// begun where its end is told: that is how an asynchronous program works, and no thread of ours has to be woken for it. What
-// went wrong is told by `ended`, which is called once; "": nothing did. `check`: whether what arrived is right.
+// Client. `operation` does one push or pull and returns when it has ended; with `outstanding` > 1, when the oldest of so many under way
+// has ended, and `drain` returns when all have. In its place, `begin` begins one, and the next is begun where its end is told: that
+// is how an asynchronous program works, and no thread of ours has to be woken for it. What went wrong is told by `ended`, which is
+// called once, on any thread, not within `begin`; "": nothing did. `check`: whether what arrived is right.
 struct Work {
   using Ended = std::function<void(const std::string& error)>;
 
   size_t bytes = 0;  // payload of one operation
   bool pushes = false;
+  size_t outstanding = 1;
   std::function<void()> operation;
+  std::function<void()> drain = [] {};
   std::function<void(Ended ended)> begin = nullptr;
   std::function<bool()> check = [] { return true; };
 };

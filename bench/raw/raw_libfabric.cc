@@ -142,8 +142,8 @@ class FabricEnd final : public TaggedEnd {
 
 int main(int argc, char** argv) {
   return bench::Main([&] {
-    const bench::Options options(argc, argv,
-                                 {"form", "bytes", "chunk", "wait", "address", "provider"});
+    const bench::Options options(
+        argc, argv, {"form", "bytes", "chunk", "wait", "outstanding", "address", "provider"});
     const bench::TaggedSettings settings(options);
     bench::FabricEnd end(options.Text("provider", "tcp;ofi_rxm"), settings.spin);
     if (options.role() == "server") {

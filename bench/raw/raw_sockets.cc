@@ -82,6 +82,7 @@ struct Settings {
         chunk(std::min<size_t>(options.Number("chunk", size_t{1} << 20), bytes)),
         spin(options.Choice("wait", {"block", "spin"}) == "spin"),
         congestion(options.Text("congestion", "")),
+        outstanding(std::max<size_t>(options.Number("outstanding", 1), 1)),
         address(options.Text("address", "127.0.0.1:0")) {}
 
   bool push;
@@ -89,6 +90,7 @@ struct Settings {
   size_t chunk;
   bool spin;
   std::string congestion;
+  size_t outstanding;  // pushes that are not acknowledged yet
   std::string address;
 };
 
@@ -164,22 +166,33 @@ void RunPeer(const Settings& settings) {
   Check(connect(server.descriptor(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0,
         "connect");
   char ack[kAckBytes] = {};
+  size_t under_way = 0;
+  const auto await_ack = [&] {
+    Check(server.Read(ack, kAckBytes), "the server closed");
+    --under_way;
+  };
   const auto operation = [&] {
     if (settings.push) {
+      ++under_way;
       for (size_t at = 0; at < settings.bytes; at += settings.chunk) {
         server.Write(vector.data() + at / sizeof(float),
                      std::min(settings.chunk, settings.bytes - at));
       }
-      Check(server.Read(ack, kAckBytes), "the server closed");
+      if (under_way == settings.outstanding) await_ack();
     } else {
       server.Write(ack, kAckBytes);
       Check(server.Read(vector.data(), settings.bytes), "the server closed");
     }
   };
-  RunClient(
-      {.bytes = settings.bytes, .pushes = settings.push, .operation = operation, .check = [&] {
-         return IsPattern(vector.span(), 1.0);
-       }});
+  RunClient({.bytes = settings.bytes,
+             .pushes = settings.push,
+             .outstanding = settings.push ? settings.outstanding : 1,
+             .operation = operation,
+             .drain =
+                 [&] {
+                   while (under_way > 0) await_ack();
+                 },
+             .check = [&] { return IsPattern(vector.span(), 1.0); }});
 }
 
 }  // namespace
@@ -187,8 +200,8 @@ void RunPeer(const Settings& settings) {
 
 int main(int argc, char** argv) {
   return bench::Main([&] {
-    const bench::Options options(argc, argv,
-                                 {"form", "bytes", "chunk", "wait", "congestion", "address"});
+    const bench::Options options(
+        argc, argv, {"form", "bytes", "chunk", "wait", "outstanding", "congestion", "address"});
     const bench::Settings settings(options);
     if (options.role() == "server") {
       bench::RunServer(settings);

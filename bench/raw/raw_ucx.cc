@@ -119,7 +119,8 @@ class UcxEnd final : public TaggedEnd {
 
 int main(int argc, char** argv) {
   return bench::Main([&] {
-    const bench::Options options(argc, argv, {"form", "bytes", "chunk", "wait", "address", "tls"});
+    const bench::Options options(
+        argc, argv, {"form", "bytes", "chunk", "wait", "outstanding", "address", "tls"});
     const bench::TaggedSettings settings(options);
     bench::UcxEnd end(options.Text("tls", "tcp"), settings.spin);
     if (options.role() == "server") {

@@ -69,20 +69,46 @@ void ServePulls(const TaggedSettings& settings, TaggedEnd& end, const Vector& su
   }
 }
 
-void Push(const TaggedSettings& settings, TaggedEnd& end, const Vector& delta) {
-  Operation sends[kWindow];
-  Operation acked;
-  char ack[kAckBytes];
-  end.Receive(Tag::kAck, ack, kAckBytes, acked);
-  size_t slot = 0;
-  for (size_t at = 0; at < settings.bytes; at += settings.chunk) {
-    end.Wait(sends[slot]);
-    end.Send(Tag::kData, delta.data() + at / sizeof(float), settings.chunk, sends[slot]);
-    slot = (slot + 1) % kWindow;
+// Pushes with a window of them under way: `kWindow` chunks, and `outstanding` acknowledgements.
+class Pusher {
+ public:
+  Pusher(const TaggedSettings& settings, TaggedEnd& end, const Vector& delta)
+      : settings_(settings), end_(end), delta_(delta), acks_(settings.outstanding) {}
+
+  // Returns when the oldest of `outstanding` pushes has ended.
+  void Push() {
+    Ack& ack = acks_[begun_++ % acks_.size()];
+    end_.Receive(Tag::kAck, ack.bytes, kAckBytes, ack.received);
+    for (size_t at = 0; at < settings_.bytes; at += settings_.chunk) {
+      end_.Wait(sends_[slot_]);
+      end_.Send(Tag::kData, delta_.data() + at / sizeof(float), settings_.chunk, sends_[slot_]);
+      slot_ = (slot_ + 1) % kWindow;
+    }
+    if (begun_ - ended_ == acks_.size()) AwaitOldest();
   }
-  for (const Operation& send : sends) end.Wait(send);
-  end.Wait(acked);
-}
+
+  void Drain() {
+    while (ended_ < begun_) AwaitOldest();
+    for (const Operation& send : sends_) end_.Wait(send);
+  }
+
+ private:
+  struct Ack {
+    Operation received;
+    char bytes[kAckBytes];
+  };
+
+  void AwaitOldest() { end_.Wait(acks_[ended_++ % acks_.size()].received); }
+
+  const TaggedSettings& settings_;
+  TaggedEnd& end_;
+  const Vector& delta_;
+  Operation sends_[kWindow];
+  size_t slot_ = 0;
+  std::vector<Ack> acks_;
+  size_t begun_ = 0;
+  size_t ended_ = 0;
+};
 
 void Pull(const TaggedSettings& settings, TaggedEnd& end, Vector& into) {
   std::vector<Operation> receives(settings.bytes / settings.chunk);
@@ -104,6 +130,7 @@ TaggedSettings::TaggedSettings(const Options& options)
       bytes(options.Number("bytes", size_t{64} << 20)),
       chunk(std::min<size_t>(options.Number("chunk", size_t{1} << 20), bytes)),
       spin(options.Choice("wait", {"block", "spin"}) == "spin"),
+      outstanding(std::max<size_t>(options.Number("outstanding", 1), 1)),
       address(FromHex(options.Text("address", ""))) {
   if (chunk == 0 || bytes % chunk != 0 || chunk % sizeof(float) != 0) {
     throw std::invalid_argument("--chunk must divide --bytes and be a multiple of 4");
@@ -137,16 +164,19 @@ void RunTaggedClient(const TaggedSettings& settings, TaggedEnd& end) {
   Operation greeted;
   end.Send(Tag::kHello, hello.data(), hello.size(), greeted);
   end.Wait(greeted);
+  Pusher pusher(settings, end, vector);
   RunClient({.bytes = settings.bytes,
              .pushes = settings.push,
+             .outstanding = settings.push ? settings.outstanding : 1,
              .operation =
                  [&] {
                    if (settings.push) {
-                     Push(settings, end, vector);
+                     pusher.Push();
                    } else {
                      Pull(settings, end, vector);
                    }
                  },
+             .drain = [&] { pusher.Drain(); },
              .check = [&] { return IsPattern(vector.span(), 1.0); }});
 }
 

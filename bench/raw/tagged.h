@@ -50,6 +50,7 @@ struct TaggedSettings {
   size_t bytes;
   size_t chunk;  // divides bytes
   bool spin;
+  size_t outstanding;   // pushes that are not acknowledged yet
   std::string address;  // hexadecimal
 };
 

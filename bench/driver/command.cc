@@ -1,0 +1,169 @@
+#include "bench/driver/command.h"
+
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "bench/driver/flags.h"
+#include "bench/driver/machine.h"
+#include "bench/driver/measure.h"
+#include "bench/driver/progress.h"
+#include "bench/driver/result.h"
+#include "bench/driver/sizes.h"
+#include "tideway/version.h"
+#include "tools/exit_status.h"
+
+namespace bench {
+namespace {
+
+using Json = nlohmann::json;
+using tideway::tools::kDoneStatus;
+using tideway::tools::kFailedStatus;
+using tideway::tools::kUsageStatus;
+
+std::vector<Case> CasesOf(const Flags& flags, const std::vector<std::string>& transports) {
+  std::vector<Case> cases;
+  for (const std::string& transport : transports) {
+    for (const std::string& codec : flags.codecs) {
+      for (const size_t size : flags.sizes) {
+        cases.push_back({flags.subcommand, transport, size, codec});
+      }
+    }
+  }
+  return cases;
+}
+
+MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context) {
+  return {.rounds = flags.rounds,
+          .repetition = absl::Seconds(flags.seconds),
+          .raw = flags.raw,
+          .spin = flags.wait == "spin",
+          .outstanding = flags.outstanding,
+          .tideway = {.program = context.self,
+                      .role_prefix = "peer",
+                      .congestion = flags.congestion,
+                      .fragment_bytes = flags.fragment_bytes},
+          .raw_programs = {.folder = std::filesystem::path(context.self).parent_path().string(),
+                           .congestion = flags.congestion}};
+}
+
+Json SettingsJson(const Flags& flags) {
+  return {{"rounds", flags.rounds},
+          {"seconds", flags.seconds},
+          {"wait", flags.wait},
+          {"outstanding", flags.outstanding},
+          {"raw", flags.raw},
+          {"fragment_bytes", flags.fragment_bytes},
+          {"congestion", flags.congestion}};
+}
+
+// What a run has found so far.
+class Run {
+ public:
+  Run(const Flags& flags, const CommandContext& context, std::ostream& out, std::ostream& err)
+      : flags_(flags), context_(context), out_(out), err_(err) {
+    about_ = {{"schema", kSchema},
+              {"started", absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone())},
+              {"machine", DescribeMachine()},
+              {"versions", DescribeVersions(context.transports)},
+              {"commit", SourceCommit()},
+              {"settings", SettingsJson(flags)}};
+  }
+
+  int Measure(const std::vector<Case>& cases) {
+    const MeasureSettings settings = SettingsOf(flags_, context_);
+    size_t steps = 0;
+    for (const Case& what : cases) steps += StepsOf(what, settings);
+    Progress progress(err_, context_.on_terminal, steps);
+    for (const Case& what : cases) {
+      auto result = bench::Measure(what, settings, context_.transports, progress);
+      if (result.ok()) {
+        results_.push_back(*std::move(result));
+      } else {
+        progress.Clear();
+        Fail(what, result.status());
+      }
+      if (!WriteFile()) return kFailedStatus;
+    }
+    progress.Clear();
+    Print();
+    return failures_.empty() ? kDoneStatus : kFailedStatus;
+  }
+
+ private:
+  void Fail(const Case& what, const absl::Status& status) {
+    failures_.push_back({what, std::string(status.message())});
+    err_ << "tideway-bench: " << what.subcommand << " " << what.transport << " " << what.codec
+         << " " << SizeText(what.size_bytes) << ": " << status.message() << std::endl;
+  }
+
+  std::string Text() const {
+    Json json = about_;
+    json["results"] = Json::array();
+    for (const Result& result : results_) json["results"].push_back(ToJson(result));
+    json["failures"] = Json::array();
+    for (const Failure& failure : failures_) json["failures"].push_back(ToJson(failure));
+    return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+
+  // After every case, so that a run that is cut short leaves what it has.
+  bool WriteFile() {
+    if (flags_.json.empty() || flags_.json == "-") return true;
+    std::ofstream file(flags_.json);
+    file << Text();
+    file.close();
+    if (!file.fail()) return true;
+    err_ << "tideway-bench: can't write " << flags_.json << std::endl;
+    return false;
+  }
+
+  void Print() {
+    if (flags_.json == "-") {
+      out_ << Text();
+    } else if (!results_.empty()) {
+      out_ << ResultTable(results_);
+    }
+  }
+
+  const Flags& flags_;
+  const CommandContext& context_;
+  std::ostream& out_;
+  std::ostream& err_;
+  Json about_;
+  std::vector<Result> results_;
+  std::vector<Failure> failures_;
+};
+
+}  // namespace
+
+int RunCommand(const std::vector<std::string>& arguments, const CommandContext& context,
+               std::ostream& out, std::ostream& err) {
+  if (arguments == std::vector<std::string>{"--version"}) {
+    out << "tideway-bench " << tideway::kVersion << "\n";
+    return kDoneStatus;
+  }
+  const auto refuse = [&err](const absl::Status& why, int status) {
+    err << "tideway-bench: " << why.message() << std::endl;
+    return status;
+  };
+  const absl::StatusOr<Parsed> parsed = ParseFlags(arguments);
+  if (!parsed.ok()) return refuse(parsed.status(), kUsageStatus);
+  if (parsed->help.has_value()) {
+    out << *parsed->help;
+    return kDoneStatus;
+  }
+  const auto transports = ResolveTransports(context.transports, parsed->flags.transports);
+  if (!transports.ok()) {
+    return refuse(transports.status(),
+                  absl::IsNotFound(transports.status()) ? kUsageStatus : kFailedStatus);
+  }
+  return Run(parsed->flags, context, out, err).Measure(CasesOf(parsed->flags, *transports));
+}
+
+}  // namespace bench

@@ -1,0 +1,198 @@
+#include "bench/driver/command.h"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tideway/builtin_transports.h"
+#include "tools/exit_status.h"
+
+namespace bench {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using tideway::tools::kDoneStatus;
+using tideway::tools::kFailedStatus;
+using tideway::tools::kUsageStatus;
+using Json = nlohmann::json;
+
+struct Answer {
+  int status;
+  std::string out;
+  std::string err;
+
+  Json json() const { return Json::parse(out, nullptr, false); }
+};
+
+Answer Ask(const std::vector<std::string>& arguments,
+           const std::string& self = TIDEWAY_BENCH_PROGRAM,
+           tideway::TransportRegistry transports = tideway::BuiltinTransports()) {
+  std::ostringstream out;
+  std::ostringstream err;
+  const int status =
+      RunCommand(arguments, {.transports = std::move(transports), .self = self}, out, err);
+  return {status, out.str(), err.str()};
+}
+
+// As quick as it can be.
+std::vector<std::string> Short(std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--rounds", "1", "--seconds", "0.01"});
+  return arguments;
+}
+
+tideway::TransportRegistry WithoutLibrary() {
+  tideway::TransportEntry entry;
+  entry.name = "gone";
+  entry.schemes = {"gone"};
+  entry.probe = [] {
+    tideway::TransportInfo info = {.name = "gone", .schemes = {"gone"}, .viable = false};
+    info.unavailable_reason = "libgone.so.1 is missing; install libgone1";
+    return info;
+  };
+  tideway::TransportRegistry registry;
+  EXPECT_TRUE(registry.Add(std::move(entry)).ok());
+  return registry;
+}
+
+TEST(BenchCommand, APushBesideRawGivesEveryFigureOfTheSchema) {
+  const Answer answer = Ask(Short({"push", "--transport", "tcp", "--size", "64KiB", "--codec",
+                                   "identity", "--raw", "--json", "-"}));
+  ASSERT_EQ(answer.status, kDoneStatus) << answer.err;
+  const Json json = answer.json();
+  EXPECT_EQ(json["schema"], "tideway-bench/1");
+  EXPECT_EQ(json["settings"]["rounds"], 1);
+  for (const char* key : {"machine", "versions", "commit", "started"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  ASSERT_EQ(json["results"].size(), 1u);
+  const Json& result = json["results"][0];
+  EXPECT_EQ(result["subcommand"], "push");
+  EXPECT_EQ(result["transport"], "tcp");
+  EXPECT_EQ(result["size_bytes"], 65536);
+  EXPECT_EQ(result["codec"], "identity");
+  EXPECT_TRUE(result["verified"].get<bool>());
+  for (const Json& side : {result, result["raw"]}) {
+    EXPECT_GT(side["goodput_gbytes_per_s"].get<double>(), 0);
+    EXPECT_GT(side["cpu_s_per_gb"].get<double>(), 0);
+    EXPECT_EQ(side["rounds"]["goodput_gbytes_per_s"].size(), 1u);
+    double last = 0;
+    for (const char* percentile : {"p50", "p90", "p99", "p99.9", "max"}) {
+      EXPECT_GE(side["latency_us"][percentile].get<double>(), last) << percentile;
+      last = side["latency_us"][percentile].get<double>();
+    }
+  }
+  const double ratio = result["ratio_to_raw"].get<double>();
+  EXPECT_GE(ratio, result["ratio_to_raw_interval"][0].get<double>());
+  EXPECT_LE(ratio, result["ratio_to_raw_interval"][1].get<double>());
+}
+
+TEST(BenchCommand, EverySubcommandPrintsALine) {
+  for (const std::string subcommand : {"pull", "latency", "bandwidth"}) {
+    const Answer answer = Ask(Short({subcommand, "--size", "64KiB"}));
+    EXPECT_EQ(answer.status, kDoneStatus) << answer.err;
+    EXPECT_THAT(answer.out, AllOf(HasSubstr("  64 KiB  "), HasSubstr("\n" + subcommand)));
+    EXPECT_EQ(answer.err, "");
+  }
+}
+
+TEST(BenchCommand, BothEndsMayBeInOneProcess) {
+  const Answer answer = Ask(Short({"push", "--transport", "inproc", "--size", "64KiB", "--raw"}));
+  EXPECT_EQ(answer.status, kDoneStatus) << answer.err;
+  EXPECT_THAT(answer.out, HasSubstr("inproc"));
+}
+
+TEST(BenchCommand, LossyCodecsLoseNothingEither) {
+  const Answer answer = Ask(Short({"push", "--size", "64KiB", "--codec", "int8", "--codec",
+                                   "topk:density=0.1,values=bf16", "--json", "-"}));
+  EXPECT_EQ(answer.status, kDoneStatus) << answer.err;
+  EXPECT_EQ(answer.json()["results"].size(), 2u);
+}
+
+TEST(BenchCommand, TheFileHasWhatWasMeasuredAndWhatFailed) {
+  const std::string file = ::testing::TempDir() + "/bench.json";
+  const Answer answer = Ask(Short(
+      {"push", "--size", "4KiB", "--codec", "identity", "--codec", "shrink", "--json", file}));
+  EXPECT_EQ(answer.status, kFailedStatus);
+  EXPECT_THAT(answer.err, AllOf(HasSubstr("tideway-bench: push tcp shrink 4 KiB: "),
+                                HasSubstr("'shrink'"), Not(HasSubstr("\n\n"))));
+  std::ifstream opened(file);
+  const Json json = Json::parse(opened, nullptr, false);
+  EXPECT_EQ(json["results"].size(), 1u);
+  EXPECT_EQ(json["failures"][0]["codec"], "shrink");
+  std::filesystem::remove(file);
+}
+
+TEST(BenchCommand, AFileThatCannotBeWrittenIsToldOf) {
+  const Answer answer = Ask(Short({"push", "--size", "4KiB", "--json", "/nowhere/bench.json"}));
+  EXPECT_EQ(answer.status, kFailedStatus);
+  EXPECT_EQ(answer.err, "tideway-bench: can't write /nowhere/bench.json\n");
+}
+
+TEST(BenchCommand, WrongFlagsAreRefusedInOneSentenceWithTheWayToHelp) {
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{},
+                                             {"shove"},
+                                             {"push", "--fast"},
+                                             {"push", "--size", "12parsecs"},
+                                             {"push", "--rounds", "0"},
+                                             {"push", "--seconds", "x"},
+                                             {"push", "--wait", "sleep"},
+                                             {"push", "--outstanding", "2"},
+                                             {"bandwidth", "--outstanding", "0"},
+                                             {"pull", "extra"}}) {
+    const Answer answer = Ask(wrong);
+    EXPECT_EQ(answer.status, kUsageStatus) << ::testing::PrintToString(wrong);
+    EXPECT_THAT(answer.out, IsEmpty());
+    EXPECT_THAT(answer.err, AllOf(HasSubstr("--help\n"), Not(HasSubstr("\n ")))) << answer.err;
+  }
+}
+
+TEST(BenchCommand, WhatThereIsNotIsRefusedWithThoseThatExist) {
+  EXPECT_THAT(Ask({"shove"}).err, HasSubstr("there are push, pull"));
+  const Answer answer = Ask({"push", "--transport", "tcp,carrier-pigeon"});
+  EXPECT_EQ(answer.status, kUsageStatus);
+  EXPECT_THAT(answer.err, AllOf(HasSubstr("'carrier-pigeon'"), HasSubstr("inproc, tcp")));
+}
+
+TEST(BenchCommand, ATransportThatCannotWorkHereSaysWhy) {
+  const Answer answer =
+      Ask({"push", "--transport", "gone"}, TIDEWAY_BENCH_PROGRAM, WithoutLibrary());
+  EXPECT_EQ(answer.status, kFailedStatus);
+  EXPECT_EQ(answer.err,
+            "tideway-bench: gone can't work here: libgone.so.1 is missing; install libgone1\n");
+  EXPECT_THAT(Ask({"push", "--transport", "sim"}).err, HasSubstr("a simulation in virtual time"));
+}
+
+TEST(BenchCommand, AMissingRawProgramIsNamedWithItsTarget) {
+  const std::string folder = ::testing::TempDir() + "/alone";
+  std::filesystem::create_directories(folder);
+  const Answer answer = Ask(Short({"push", "--size", "4KiB", "--raw"}), folder + "/tideway-bench");
+  EXPECT_EQ(answer.status, kFailedStatus);
+  EXPECT_THAT(answer.err, HasSubstr("build the target raw_sockets, or leave --raw out"));
+  std::filesystem::remove(folder);
+}
+
+TEST(BenchCommand, AProgramThatCannotStartIsNamed) {
+  const Answer answer = Ask(Short({"push", "--size", "4KiB"}), "/nowhere/tideway-bench");
+  EXPECT_EQ(answer.status, kFailedStatus);
+  EXPECT_THAT(answer.err, HasSubstr("can't start /nowhere/tideway-bench: No such file"));
+}
+
+TEST(BenchCommand, HelpShowsExamplesAndExitStatuses) {
+  const Answer answer = Ask({"--help"});
+  EXPECT_EQ(answer.status, kDoneStatus);
+  EXPECT_THAT(answer.out,
+              AllOf(HasSubstr("Examples:"), HasSubstr("bandwidth"), HasSubstr("Exit status")));
+  EXPECT_THAT(Ask({"push", "--help"}).out, HasSubstr("--congestion"));
+}
+
+}  // namespace
+}  // namespace bench

@@ -1,0 +1,167 @@
+#include "bench/driver/flags.h"
+
+#include <iterator>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "bench/driver/sizes.h"
+
+namespace bench {
+namespace {
+
+constexpr int kRoundsMax = 1000;
+constexpr double kSecondsMax = 600;
+constexpr size_t kOutstandingMax = 64;
+
+struct Subcommand {
+  const char* name;
+  const char* summary;
+  const char* sizes;  // by default
+  size_t outstanding;
+};
+constexpr Subcommand kSubcommands[] = {
+    {"push", "one push at a time, from a worker into a server's vector", "64MiB", 1},
+    {"pull", "one pull at a time, from a server's vector into a worker's", "64MiB", 1},
+    {"latency", "from a small push to its acknowledgement; ratios are of the median", "4KiB", 1},
+    {"bandwidth", "pushes, several under way at a time", "64MiB", 4},
+};
+
+constexpr char kFooter[] = R"(Examples:
+  tideway-bench push --transport tcp --size 64MiB --raw
+  tideway-bench push --transport tcp --size 64MiB --codec identity --raw --json -
+  tideway-bench pull --transport ucx,ofi+net --size 4KiB..256MiB --json pulls.json
+  tideway-bench latency --transport all --wait spin
+  tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
+
+Starts both ends on this host, as processes of their own, over loopback or shared memory. With --raw, the same bytes also go over the
+bare library, in turn with Tideway's and at its best chunk size. All data is verified. GB/s count fp32 bytes, whatever the codec makes
+of them. An interval holds the true median with 95 % confidence where there are six rounds or more.
+How to read the figures, and the form of the JSON: docs/benchmarks.md.
+
+Exit status: 0 done; 1 something could not be measured; 2 the command line asks for what does not exist.)";
+
+// What CLI11 fills; the rest is read from it.
+struct Texts {
+  std::string sizes;
+  std::string fragment;
+};
+
+void AddFlags(CLI::App& app, Flags& flags, Texts& texts) {
+  app.add_option("--transport", flags.transports,
+                 "providers, transports, auto or all (see tideway transports)")
+      ->delimiter(',')
+      ->type_name("NAME[,NAME...]")
+      ->capture_default_str();
+  app.add_option("--size", texts.sizes,
+                 "of the vector: 64MiB, a list, or a range: 4KiB..256MiB (times 4)")
+      ->type_name("SIZE")
+      ->capture_default_str();
+  app.add_option("--codec", flags.codecs, "of the pushes; give it again for another one")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("CODEC")
+      ->capture_default_str();
+  app.add_flag("--raw", flags.raw, "measure the bare library beside Tideway, in turn");
+  app.add_option("--json", flags.json, "write all figures there; - for standard output")
+      ->type_name("FILE");
+  app.add_option("--rounds", flags.rounds, "of a fresh pair of processes")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kRoundsMax));
+  app.add_option("--seconds", flags.seconds, "that a round measures, after warming up")
+      ->capture_default_str()
+      ->check(CLI::Range(0.001, kSecondsMax));
+  app.add_option("--wait", flags.wait, "how both ends wait: block or spin")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"block", "spin"}));
+  app.add_option("--fragment", texts.fragment, "of Tideway's fragments")->type_name("SIZE");
+  app.add_option("--congestion", flags.congestion, "congestion control of tcp and raw sockets")
+      ->type_name("NAME");
+}
+
+absl::Status Refuse(const std::string& why, const std::string& where) {
+  return absl::InvalidArgumentError(absl::StrCat(absl::StrReplaceAll(why, {{"\n", " "}}),
+                                                 "; see tideway-bench ", where, "--help"));
+}
+
+// What CLI11 would only call missing.
+absl::Status CheckSubcommand(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || absl::StartsWith(arguments[0], "-")) return absl::OkStatus();
+  std::string known;
+  for (const Subcommand& subcommand : kSubcommands) {
+    if (arguments[0] == subcommand.name) return absl::OkStatus();
+    absl::StrAppend(&known, known.empty() ? "" : ", ", subcommand.name);
+  }
+  return Refuse(absl::StrCat("there is no subcommand '", arguments[0], "'; there are ", known), "");
+}
+
+absl::Status TakeTexts(const Texts& texts, Flags& flags) {
+  absl::StatusOr<std::vector<size_t>> sizes = ParseSizes(texts.sizes);
+  if (!sizes.ok()) return sizes.status();
+  flags.sizes = *std::move(sizes);
+  if (texts.fragment.empty()) return absl::OkStatus();
+  const absl::StatusOr<size_t> fragment = ParseSize(texts.fragment);
+  if (!fragment.ok()) return fragment.status();
+  flags.fragment_bytes = *fragment;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// CLI11 throws; nothing of that leaves this function.
+absl::StatusOr<Parsed> ParseFlags(const std::vector<std::string>& arguments) {
+  const absl::Status known = CheckSubcommand(arguments);
+  if (!known.ok()) return known;
+  CLI::App app("Measures pushes and pulls over every transport, beside the bare libraries.",
+               "tideway-bench");
+  app.footer(kFooter);
+  app.get_formatter()->column_width(26);
+  app.require_subcommand(1);
+  // One set of variables for each, since defaults differ.
+  std::vector<std::pair<Parsed, Texts>> of_each(std::size(kSubcommands));
+  for (size_t i = 0; i < std::size(kSubcommands); ++i) {
+    const Subcommand& subcommand = kSubcommands[i];
+    auto& [parsed, texts] = of_each[i];
+    parsed.flags.subcommand = subcommand.name;
+    parsed.flags.outstanding = subcommand.outstanding;
+    texts.sizes = subcommand.sizes;
+    CLI::App* const command = app.add_subcommand(subcommand.name, subcommand.summary);
+    command->footer(kFooter);
+    AddFlags(*command, parsed.flags, texts);
+    if (subcommand.outstanding > 1) {
+      command
+          ->add_option("--outstanding", parsed.flags.outstanding,
+                       "pushes that are not acknowledged yet")
+          ->capture_default_str()
+          ->check(CLI::Range(size_t{1}, kOutstandingMax));
+    }
+  }
+  const auto chosen = [&]() -> size_t {
+    for (size_t i = 0; i < std::size(kSubcommands); ++i) {
+      if (app.got_subcommand(kSubcommands[i].name)) return i;
+    }
+    return std::size(kSubcommands);
+  };
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  std::string where;
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    return Parsed{.flags = {}, .help = app.help()};
+  } catch (const CLI::ParseError& error) {
+    const size_t i = chosen();
+    if (i < std::size(kSubcommands)) where = absl::StrCat(kSubcommands[i].name, " ");
+    return Refuse(error.what(), where);
+  }
+  auto& [parsed, texts] = of_each[chosen()];
+  const absl::Status taken = TakeTexts(texts, parsed.flags);
+  if (!taken.ok()) {
+    return Refuse(std::string(taken.message()), absl::StrCat(parsed.flags.subcommand, " "));
+  }
+  return std::move(parsed);
+}
+
+}  // namespace bench

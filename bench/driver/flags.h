@@ -1,0 +1,39 @@
+// The flags of tideway-bench's measuring subcommands.
+#ifndef TIDEWAY_BENCH_DRIVER_FLAGS_H_
+#define TIDEWAY_BENCH_DRIVER_FLAGS_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace bench {
+
+struct Flags {
+  std::string subcommand;
+  std::vector<std::string> transports = {"tcp"};
+  std::vector<size_t> sizes;
+  std::vector<std::string> codecs = {"identity"};
+  bool raw = false;
+  std::string json;  // a file, or "-": standard output; empty: none
+  int rounds = 6;
+  double seconds = 0.5;
+  std::string wait = "block";
+  size_t outstanding = 1;
+  size_t fragment_bytes = 0;  // 0: Tideway's default
+  std::string congestion;     // of TCP; empty: the host's
+};
+
+struct Parsed {
+  Flags flags;
+  std::optional<std::string> help;  // what is to be printed instead of measuring
+};
+
+// INVALID_ARGUMENT: one sentence about what is wrong.
+absl::StatusOr<Parsed> ParseFlags(const std::vector<std::string>& arguments);
+
+}  // namespace bench
+
+#endif  // TIDEWAY_BENCH_DRIVER_FLAGS_H_

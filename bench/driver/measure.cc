@@ -1,0 +1,119 @@
+#include "bench/driver/measure.h"
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "bench/driver/pair.h"
+#include "bench/driver/sizes.h"
+
+namespace bench {
+namespace {
+
+constexpr absl::Duration kTrial = absl::Milliseconds(150);
+
+Load LoadOf(const Case& what, const MeasureSettings& settings) {
+  return {.push = what.subcommand != "pull",
+          .bytes = what.size_bytes,
+          .outstanding = settings.outstanding,
+          .spin = settings.spin,
+          .codec = what.codec};
+}
+
+class Rounds {
+ public:
+  Rounds(const Case& what, const MeasureSettings& settings,
+         const tideway::TransportRegistry& transports, Progress& progress)
+      : settings_(settings),
+        transports_(transports),
+        progress_(progress),
+        load_(LoadOf(what, settings)) {
+    result_.what = what;
+  }
+
+  absl::StatusOr<Result> Run() {
+    auto ours = TidewayPair(transports_, result_.what.transport, load_, settings_.tideway);
+    if (!ours.ok()) return ours.status();
+    const absl::Status found = FindRaw();
+    if (!found.ok()) return found;
+    for (int round = 0; round < settings_.rounds; ++round) {
+      const bool raw_first = round % 2 == 0;
+      absl::Status status;
+      if (raw_first) status.Update(MeasureRaw(round));
+      status.Update(MeasureOne("Tideway", round, *ours, &result_.rounds));
+      if (!raw_first) status.Update(MeasureRaw(round));
+      if (!status.ok()) return status;
+    }
+    return std::move(result_);
+  }
+
+ private:
+  // Which raw program, and the chunk with which it is quickest.
+  absl::Status FindRaw() {
+    if (!settings_.raw) return absl::OkStatus();
+    double best = 0;
+    const std::vector<size_t> chunks = RawChunks(load_.bytes);
+    for (const size_t chunk : chunks) {
+      auto raw = RawPair(result_.what.transport, load_, chunk, settings_.raw_programs);
+      if (absl::IsNotFound(raw.status())) return absl::OkStatus();
+      if (!raw.ok()) return raw.status();
+      result_.raw_program = std::filesystem::path(raw->client[0]).filename().string();
+      if (chunks.size() > 1) {
+        Show(absl::StrCat("raw in chunks of ", SizeText(chunk)));
+        const auto tried = MeasurePair(*raw, kTrial);
+        if (!tried.ok()) return tried.status();
+        if (tried->goodput_gbytes_per_s() <= best) continue;
+        best = tried->goodput_gbytes_per_s();
+      }
+      result_.raw_chunk_bytes = chunk;
+      raw_ = *std::move(raw);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status MeasureRaw(int round) {
+    if (result_.raw_program.empty()) return absl::OkStatus();
+    return MeasureOne("raw", round, raw_, &result_.raw_rounds);
+  }
+
+  absl::Status MeasureOne(const char* side, int round, const PairCommand& pair,
+                          std::vector<Measured>* rounds) {
+    Show(absl::StrCat(side, ", round ", round + 1, " of ", settings_.rounds));
+    absl::StatusOr<Measured> measured = MeasurePair(pair, settings_.repetition);
+    if (!measured.ok()) return measured.status();
+    rounds->push_back(*std::move(measured));
+    return absl::OkStatus();
+  }
+
+  void Show(const std::string& step) {
+    const Case& what = result_.what;
+    progress_.Begin(absl::StrCat(what.subcommand, " ", what.transport, " ", what.codec, " ",
+                                 SizeText(what.size_bytes), ": ", step));
+  }
+
+  const MeasureSettings& settings_;
+  const tideway::TransportRegistry& transports_;
+  Progress& progress_;
+  const Load load_;
+  PairCommand raw_;
+  Result result_;
+};
+
+}  // namespace
+
+size_t StepsOf(const Case& what, const MeasureSettings& settings) {
+  const auto rounds = static_cast<size_t>(settings.rounds);
+  if (!settings.raw || !HasRaw(what.transport)) return rounds;
+  const size_t chunks = RawChunks(what.size_bytes).size();
+  return 2 * rounds + (chunks > 1 ? chunks : 0);
+}
+
+absl::StatusOr<Result> Measure(const Case& what, const MeasureSettings& settings,
+                               const tideway::TransportRegistry& transports, Progress& progress) {
+  return Rounds(what, settings, transports, progress).Run();
+}
+
+}  // namespace bench

@@ -1,0 +1,44 @@
+// A pair: two programs, a server and a client, of which the client pushes or pulls for a while. Raw programs and Tideway's own take
+// the same lines (bench/common/control.h), so one driver measures both alike.
+//
+// Threads: MeasurePair blocks its caller. Statuses: what a program complained of; DATA_LOSS: what arrived is not what was sent.
+
+#ifndef TIDEWAY_BENCH_DRIVER_PAIR_H_
+#define TIDEWAY_BENCH_DRIVER_PAIR_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "bench/common/histogram.h"
+
+namespace bench {
+
+struct PairCommand {
+  std::vector<std::string> server;  // empty: the client is both ends
+  std::vector<std::string> client;  // `address_flag` and the server's address are added
+  std::string address_flag;         // "--uri="
+};
+
+// One repetition.
+struct Measured {
+  Histogram latencies;  // of operations, from begin to end; its count is the number of operations
+  uint64_t bytes = 0;   // of payload, as fp32
+  double seconds = 0;
+  double client_cpu_s = 0;
+  double server_cpu_s = 0;  // 0 where the client is both ends
+
+  double goodput_gbytes_per_s() const { return static_cast<double>(bytes) / seconds / 1e9; }
+  double cpu_s_per_gb() const {
+    return (client_cpu_s + server_cpu_s) / (static_cast<double>(bytes) / 1e9);
+  }
+};
+
+// Starts both, lets them warm up, work for `duration` and verify their data, and ends them.
+absl::StatusOr<Measured> MeasurePair(const PairCommand& command, absl::Duration duration);
+
+}  // namespace bench
+
+#endif  // TIDEWAY_BENCH_DRIVER_PAIR_H_

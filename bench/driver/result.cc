@@ -1,0 +1,174 @@
+#include "bench/driver/result.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bench/driver/sizes.h"
+#include "tools/text_table.h"
+
+namespace bench {
+namespace {
+
+using Json = nlohmann::json;
+using tideway::tools::TextTable;
+
+struct Percentile {
+  const char* name;
+  double share;
+};
+constexpr Percentile kPercentiles[] = {
+    {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"max", 1}};
+
+double Goodput(const Measured& measured) { return measured.goodput_gbytes_per_s(); }
+double Median(const Measured& measured) { return 1e-3 * measured.latencies.Quantile(0.5); }
+double Cpu(const Measured& measured) { return measured.cpu_s_per_gb(); }
+
+std::vector<double> Each(const std::vector<Measured>& rounds, double (*value)(const Measured&)) {
+  std::vector<double> values(rounds.size());
+  std::transform(rounds.begin(), rounds.end(), values.begin(), value);
+  return values;
+}
+
+Json Interval(const Estimate& estimate) { return {estimate.low, estimate.high}; }
+
+Json LatencyJson(const Histogram& latencies) {
+  Json json;
+  for (const Percentile& percentile : kPercentiles) {
+    json[percentile.name] = 1e-3 * latencies.Quantile(percentile.share);
+  }
+  return json;
+}
+
+Json SideJson(const std::vector<Measured>& rounds) {
+  const Summary summary = Summarise(rounds);
+  return {{"goodput_gbytes_per_s", summary.goodput_gbytes_per_s.median},
+          {"goodput_interval", Interval(summary.goodput_gbytes_per_s)},
+          {"latency_us", LatencyJson(summary.latencies)},
+          {"latency_p50_interval_us", Interval(summary.p50_us)},
+          {"cpu_s_per_gb", summary.cpu_s_per_gb.median},
+          {"cpu_s_per_gb_client", summary.client_cpu_s_per_gb},
+          {"cpu_s_per_gb_server", summary.server_cpu_s_per_gb},
+          {"confidence", summary.goodput_gbytes_per_s.confidence},
+          {"operations", summary.latencies.count()},
+          {"seconds", summary.seconds},
+          {"rounds",
+           {{"goodput_gbytes_per_s", Each(rounds, Goodput)},
+            {"latency_p50_us", Each(rounds, Median)},
+            {"cpu_s_per_gb", Each(rounds, Cpu)}}}};
+}
+
+Json CaseJson(const Case& what) {
+  return {{"subcommand", what.subcommand},
+          {"transport", what.transport},
+          {"size_bytes", what.size_bytes},
+          {"codec", what.codec}};
+}
+
+std::string Range(const Estimate& estimate) {
+  return absl::StrFormat("%.2f-%.2f", estimate.low, estimate.high);
+}
+
+}  // namespace
+
+Summary Summarise(const std::vector<Measured>& rounds) {
+  Summary summary = {.goodput_gbytes_per_s = MedianOf(Each(rounds, Goodput)),
+                     .p50_us = MedianOf(Each(rounds, Median)),
+                     .cpu_s_per_gb = MedianOf(Each(rounds, Cpu))};
+  double gigabytes = 0;
+  for (const Measured& round : rounds) {
+    summary.latencies.Merge(round.latencies);
+    summary.seconds += round.seconds;
+    summary.client_cpu_s_per_gb += round.client_cpu_s;
+    summary.server_cpu_s_per_gb += round.server_cpu_s;
+    gigabytes += static_cast<double>(round.bytes) / 1e9;
+  }
+  summary.client_cpu_s_per_gb /= gigabytes;
+  summary.server_cpu_s_per_gb /= gigabytes;
+  return summary;
+}
+
+Estimate Result::GoodputRatio() const {
+  return RatioOf(Each(rounds, Goodput), Each(raw_rounds, Goodput));
+}
+
+Estimate Result::LatencyRatio() const {
+  return RatioOf(Each(rounds, Median), Each(raw_rounds, Median));
+}
+
+Estimate Result::CpuRatio() const { return RatioOf(Each(rounds, Cpu), Each(raw_rounds, Cpu)); }
+
+Estimate Result::RatioToRaw() const { return by_latency() ? LatencyRatio() : GoodputRatio(); }
+
+Json ToJson(const Result& result) {
+  Json json = CaseJson(result.what);
+  json.update(SideJson(result.rounds));
+  json["verified"] = true;  // else it would be a failure
+  if (result.raw_rounds.empty()) return json;
+  Json raw = SideJson(result.raw_rounds);
+  raw["program"] = result.raw_program;
+  raw["chunk_bytes"] = result.raw_chunk_bytes;
+  json["raw"] = std::move(raw);
+  const Estimate ratio = result.RatioToRaw();
+  json["ratio_to_raw"] = ratio.median;
+  json["ratio_to_raw_interval"] = Interval(ratio);
+  json["ratio_of"] = result.by_latency() ? "latency_us.p50" : "goodput_gbytes_per_s";
+  json["goodput_ratio_to_raw"] = result.GoodputRatio().median;
+  json["latency_ratio_to_raw"] = result.LatencyRatio().median;
+  json["cpu_ratio_to_raw"] = result.CpuRatio().median;
+  json["cpu_ratio_to_raw_interval"] = Interval(result.CpuRatio());
+  return json;
+}
+
+Json ToJson(const Failure& failure) {
+  Json json = CaseJson(failure.what);
+  json["error"] = failure.error;
+  return json;
+}
+
+std::string ResultTable(const std::vector<Result>& results) {
+  const bool with_raw = std::any_of(results.begin(), results.end(), [](const Result& result) {
+    return !result.raw_rounds.empty();
+  });
+  std::vector<TextTable::Column> columns = {{"what"}, {"transport"}, {"codec"}};
+  const auto right = [&](std::initializer_list<const char*> titles) {
+    for (const char* title : titles) columns.push_back({title, TextTable::kRight});
+  };
+  right({"size", "GB/s", "interval", "p50 us", "p99 us", "p99.9 us", "CPU s/GB"});
+  if (with_raw) right({"raw GB/s", "raw p50 us", "ratio", "interval", "CPU ratio"});
+  TextTable table(std::move(columns));
+  for (const Result& result : results) {
+    const Summary ours = Summarise(result.rounds);
+    const auto quantile = [&](double share) {
+      return absl::StrFormat("%.1f", 1e-3 * ours.latencies.Quantile(share));
+    };
+    std::vector<std::string> cells = {result.what.subcommand,
+                                      result.what.transport,
+                                      result.what.codec,
+                                      SizeText(result.what.size_bytes),
+                                      absl::StrFormat("%.2f", ours.goodput_gbytes_per_s.median),
+                                      Range(ours.goodput_gbytes_per_s),
+                                      quantile(0.5),
+                                      quantile(0.99),
+                                      quantile(0.999),
+                                      absl::StrFormat("%.3f", ours.cpu_s_per_gb.median)};
+    if (with_raw && result.raw_rounds.empty()) {
+      cells.insert(cells.end(), 5, "-");
+    } else if (with_raw) {
+      const Summary raw = Summarise(result.raw_rounds);
+      const Estimate ratio = result.RatioToRaw();
+      cells.push_back(absl::StrFormat("%.2f", raw.goodput_gbytes_per_s.median));
+      cells.push_back(absl::StrFormat("%.1f", 1e-3 * raw.latencies.Quantile(0.5)));
+      cells.push_back(absl::StrFormat("%.2f", ratio.median));
+      cells.push_back(Range(ratio));
+      cells.push_back(absl::StrFormat("%.2f", result.CpuRatio().median));
+    }
+    table.AddRow(std::move(cells));
+  }
+  return table.ToString();
+}
+
+}  // namespace bench

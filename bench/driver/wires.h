@@ -1,0 +1,65 @@
+// Wires: which programs move the same bytes over the same wire, so that they can be compared: for each of Tideway's providers its
+// address, and the raw program with the options that make it use the same.
+//
+// Threads: plain functions.
+
+#ifndef TIDEWAY_BENCH_DRIVER_WIRES_H_
+#define TIDEWAY_BENCH_DRIVER_WIRES_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "bench/driver/pair.h"
+#include "tideway/transport.h"
+
+namespace bench {
+
+// How an operation is done, the same for all programs.
+struct Load {
+  bool push = true;
+  size_t bytes = 0;
+  size_t outstanding = 1;  // pushes that are not acknowledged yet
+  bool spin = false;       // both ends poll instead of blocking
+  std::string codec = "identity";
+};
+
+// What Tideway has beside the load.
+struct TidewaySettings {
+  std::string program;        // this program, which has both ends in it, or tideway_peer
+  std::string role_prefix;    // what stands before the role: "peer"
+  std::string congestion;     // of TCP; empty: the host's
+  size_t fragment_bytes = 0;  // 0: the default
+};
+
+// Where the raw programs are, and what they are told.
+struct RawSettings {
+  std::string folder;
+  std::string congestion;
+};
+
+// The names that `asked` stands for, all of which can be used here: a provider's name ("ucx/sm"), a transport or scheme for all its
+// viable providers, "all" for everything viable, "auto". NOT_FOUND, with the names there are; UNAVAILABLE: it can't work here, why.
+absl::StatusOr<std::vector<std::string>> ResolveTransports(
+    const tideway::TransportRegistry& transports, const std::vector<std::string>& asked);
+
+// REQUIRES: a name that ResolveTransports gave.
+absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transports,
+                                        absl::string_view provider, const Load& load,
+                                        const TidewaySettings& settings);
+
+// Whether there is a raw program for what that provider uses.
+bool HasRaw(absl::string_view provider);
+
+// NOT_FOUND: nothing raw uses that wire; UNAVAILABLE: the program isn't there.
+absl::StatusOr<PairCommand> RawPair(absl::string_view provider, const Load& load,
+                                    size_t chunk_bytes, const RawSettings& settings);
+
+// Sizes of the pieces that a raw program may cut `bytes` into; the quickest is to be found.
+std::vector<size_t> RawChunks(size_t bytes);
+
+}  // namespace bench
+
+#endif  // TIDEWAY_BENCH_DRIVER_WIRES_H_
