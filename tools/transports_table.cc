@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
+#include "tools/size_text.h"
 #include "tools/text_table.h"
 
 namespace tideway::tools {
@@ -26,17 +27,6 @@ const char* Reach(const ProviderRow& row) {
   if (!row.transport.real_time) return "a simulation";
   if (!row.transport.crosses_processes) return "this process";
   return row.transport.crosses_hosts && !row.provider.same_host_only ? "other hosts" : "this host";
-}
-
-// Whole units where they fit, since these are limits: "64 MiB", "256 B".
-std::string Size(size_t bytes) {
-  const char* const units[] = {"B", "KiB", "MiB", "GiB"};
-  size_t unit = 0;
-  while (bytes > 0 && bytes % 1024 == 0 && unit + 1 < std::size(units)) {
-    bytes /= 1024;
-    ++unit;
-  }
-  return absl::StrCat(bytes, " ", units[unit]);
 }
 
 std::string ProvidersTable(const std::vector<ProviderRow>& rows) {
@@ -61,7 +51,8 @@ std::string DetailsTable(const std::vector<ProviderRow>& rows) {
   for (const ProviderRow& row : rows) {
     if (!row.viable()) continue;
     table.AddRow({row.provider.name, OrDash(row.transport.version),
-                  Size(row.transport.header_bytes_max), Size(row.transport.payload_bytes_max),
+                  SizeText(row.transport.header_bytes_max),
+                  SizeText(row.transport.payload_bytes_max),
                   OrDash(absl::StrJoin(row.provider.devices, ", ")), OrDash(row.provider.wait)});
   }
   return table.ToString();
@@ -91,8 +82,8 @@ std::string FiguresTable(const TransportsListing& listing) {
          ""});
   }
   return absl::StrCat(table.ToString(), "Listening on ", listing.measured_with->host, "; ", kEnds,
-                      ".\nRound trip: there and back, ", Size(kRoundTripBytes),
-                      " each way. GB/s: one way, messages of ", Size(kBulkBytes), ", ",
+                      ".\nRound trip: there and back, ", SizeText(kRoundTripBytes),
+                      " each way. GB/s: one way, messages of ", SizeText(kBulkBytes), ", ",
                       kBulkInFlight, " in flight, 10^9 bytes.\n");
 }
 

@@ -1,7 +1,7 @@
 #include "bench/driver/command.h"
 
-#include <filesystem>
 #include <fstream>
+#include <memory>
 #include <ostream>
 #include <utility>
 
@@ -10,14 +10,15 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "bench/driver/bench_server.h"
 #include "bench/driver/flags.h"
+#include "bench/driver/host.h"
 #include "bench/driver/machine.h"
 #include "bench/driver/measure.h"
 #include "bench/driver/progress.h"
 #include "bench/driver/result.h"
-#include "bench/driver/sizes.h"
-#include "tideway/version.h"
 #include "tools/exit_status.h"
+#include "tools/size_text.h"
 
 namespace bench {
 namespace {
@@ -26,6 +27,7 @@ using Json = nlohmann::json;
 using tideway::tools::kDoneStatus;
 using tideway::tools::kFailedStatus;
 using tideway::tools::kUsageStatus;
+using tideway::tools::SizeText;
 
 std::vector<Case> CasesOf(const Flags& flags, const std::vector<std::string>& transports) {
   std::vector<Case> cases;
@@ -39,18 +41,16 @@ std::vector<Case> CasesOf(const Flags& flags, const std::vector<std::string>& tr
   return cases;
 }
 
-MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context) {
+MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context, const Host& host) {
   return {.rounds = flags.rounds,
           .repetition = absl::Seconds(flags.seconds),
           .raw = flags.raw,
           .spin = flags.wait == "spin",
           .outstanding = flags.outstanding,
-          .tideway = {.program = context.self,
-                      .role_prefix = "peer",
-                      .congestion = flags.congestion,
-                      .fragment_bytes = flags.fragment_bytes},
-          .raw_programs = {.folder = std::filesystem::path(context.self).parent_path().string(),
-                           .congestion = flags.congestion}};
+          .wire = {.self = context.self,
+                   .host = host.address(),
+                   .congestion = flags.congestion,
+                   .fragment_bytes = flags.fragment_bytes}};
 }
 
 Json SettingsJson(const Flags& flags) {
@@ -66,23 +66,25 @@ Json SettingsJson(const Flags& flags) {
 // What a run has found so far.
 class Run {
  public:
-  Run(const Flags& flags, const CommandContext& context, std::ostream& out, std::ostream& err)
-      : flags_(flags), context_(context), out_(out), err_(err) {
+  Run(const Flags& flags, const CommandContext& context, Host& host, std::ostream& out,
+      std::ostream& err)
+      : flags_(flags), context_(context), host_(host), out_(out), err_(err) {
     about_ = {{"schema", kSchema},
               {"started", absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone())},
               {"machine", DescribeMachine()},
               {"versions", DescribeVersions(context.transports)},
               {"commit", SourceCommit()},
               {"settings", SettingsJson(flags)}};
+    if (!host.about().is_null()) about_["server"] = host.about();
   }
 
   int Measure(const std::vector<Case>& cases) {
-    const MeasureSettings settings = SettingsOf(flags_, context_);
+    const MeasureSettings settings = SettingsOf(flags_, context_, host_);
     size_t steps = 0;
     for (const Case& what : cases) steps += StepsOf(what, settings);
     Progress progress(err_, context_.on_terminal, steps);
     for (const Case& what : cases) {
-      auto result = bench::Measure(what, settings, context_.transports, progress);
+      auto result = bench::Measure(what, settings, context_.transports, host_, progress);
       if (result.ok()) {
         results_.push_back(*std::move(result));
       } else {
@@ -133,6 +135,7 @@ class Run {
 
   const Flags& flags_;
   const CommandContext& context_;
+  Host& host_;
   std::ostream& out_;
   std::ostream& err_;
   Json about_;
@@ -140,30 +143,53 @@ class Run {
   std::vector<Failure> failures_;
 };
 
+int Refuse(const absl::Status& why, int status, std::ostream& err) {
+  err << "tideway-bench: " << why.message() << std::endl;
+  return status;
+}
+
+// Until somebody ends the process.
+int RunServer(const std::string& listen, const CommandContext& context, std::ostream& out,
+              std::ostream& err) {
+  const auto server =
+      BenchServer::Listen({.listen = listen, .self = context.self}, context.transports);
+  if (!server.ok()) {
+    return Refuse(server.status(),
+                  absl::IsInvalidArgument(server.status()) ? kUsageStatus : kFailedStatus, err);
+  }
+  out << "tideway-bench: serving on " << (*server)->address() << "; Ctrl-C ends it" << std::endl;
+  (*server)->Serve();
+  return kDoneStatus;
+}
+
+int RunMeasurement(const Flags& flags, const CommandContext& context, std::ostream& out,
+                   std::ostream& err) {
+  const auto transports = ResolveTransports(context.transports, flags.transports);
+  if (!transports.ok()) {
+    return Refuse(transports.status(),
+                  absl::IsNotFound(transports.status()) ? kUsageStatus : kFailedStatus, err);
+  }
+  absl::StatusOr<std::unique_ptr<Host>> host = LocalHost();
+  if (!flags.connect.empty()) host = ConnectHost(flags.connect);
+  if (!host.ok()) {
+    return Refuse(host.status(),
+                  absl::IsInvalidArgument(host.status()) ? kUsageStatus : kFailedStatus, err);
+  }
+  return Run(flags, context, **host, out, err).Measure(CasesOf(flags, *transports));
+}
+
 }  // namespace
 
 int RunCommand(const std::vector<std::string>& arguments, const CommandContext& context,
                std::ostream& out, std::ostream& err) {
-  if (arguments == std::vector<std::string>{"--version"}) {
-    out << "tideway-bench " << tideway::kVersion << "\n";
-    return kDoneStatus;
-  }
-  const auto refuse = [&err](const absl::Status& why, int status) {
-    err << "tideway-bench: " << why.message() << std::endl;
-    return status;
-  };
   const absl::StatusOr<Parsed> parsed = ParseFlags(arguments);
-  if (!parsed.ok()) return refuse(parsed.status(), kUsageStatus);
-  if (parsed->help.has_value()) {
-    out << *parsed->help;
+  if (!parsed.ok()) return Refuse(parsed.status(), kUsageStatus, err);
+  if (parsed->answer.has_value()) {
+    out << *parsed->answer;
     return kDoneStatus;
   }
-  const auto transports = ResolveTransports(context.transports, parsed->flags.transports);
-  if (!transports.ok()) {
-    return refuse(transports.status(),
-                  absl::IsNotFound(transports.status()) ? kUsageStatus : kFailedStatus);
-  }
-  return Run(parsed->flags, context, out, err).Measure(CasesOf(parsed->flags, *transports));
+  if (parsed->server) return RunServer(parsed->listen, context, out, err);
+  return RunMeasurement(parsed->flags, context, out, err);
 }
 
 }  // namespace bench

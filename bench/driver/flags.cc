@@ -8,7 +8,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "bench/driver/bench_server.h"
 #include "bench/driver/sizes.h"
+#include "tideway/version.h"
 
 namespace bench {
 namespace {
@@ -36,6 +38,9 @@ constexpr char kFooter[] = R"(Examples:
   tideway-bench pull --transport ucx,ofi+net --size 4KiB..256MiB --json pulls.json
   tideway-bench latency --transport all --wait spin
   tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
+
+  tideway-bench --server --listen tcp://10.0.0.7:7411                on one host, and on the other
+  tideway-bench push --transport tcp,ucx/tcp --connect tcp://10.0.0.7:7411 --raw
 
 Starts both ends on this host, as processes of their own, over loopback or shared memory. With --raw, the same bytes also go over the
 bare library, in turn with Tideway's and at its best chunk size. All data is verified. GB/s count fp32 bytes, whatever the codec makes
@@ -80,6 +85,9 @@ void AddFlags(CLI::App& app, Flags& flags, Texts& texts) {
   app.add_option("--fragment", texts.fragment, "of Tideway's fragments")->type_name("SIZE");
   app.add_option("--congestion", flags.congestion, "congestion control of tcp and raw sockets")
       ->type_name("NAME");
+  app.add_option("--connect", flags.connect,
+                 "of a tideway-bench --server, which then has the server's end")
+      ->type_name("tcp://HOST:PORT");
 }
 
 absl::Status Refuse(const std::string& why, const std::string& where) {
@@ -119,7 +127,14 @@ absl::StatusOr<Parsed> ParseFlags(const std::vector<std::string>& arguments) {
                "tideway-bench");
   app.footer(kFooter);
   app.get_formatter()->column_width(26);
-  app.require_subcommand(1);
+  Parsed server;
+  server.listen = BenchServer::Options().listen;
+  app.add_flag("--server", server.server, "serve the other end for tideway-bench --connect");
+  app.add_option("--listen", server.listen, "that --server listens on")
+      ->type_name("tcp://HOST:PORT")
+      ->capture_default_str();
+  app.set_version_flag("--version", absl::StrCat("tideway-bench ", tideway::kVersion, "\n"));
+  app.require_subcommand(0, 1);
   // One set of variables for each, since defaults differ.
   std::vector<std::pair<Parsed, Texts>> of_each(std::size(kSubcommands));
   for (size_t i = 0; i < std::size(kSubcommands); ++i) {
@@ -150,13 +165,24 @@ absl::StatusOr<Parsed> ParseFlags(const std::vector<std::string>& arguments) {
   try {
     app.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
-    return Parsed{.flags = {}, .help = app.help()};
+    Parsed answer;
+    answer.answer = app.help();
+    return answer;
+  } catch (const CLI::CallForVersion& version) {
+    Parsed answer;
+    answer.answer = version.what();
+    return answer;
   } catch (const CLI::ParseError& error) {
     const size_t i = chosen();
     if (i < std::size(kSubcommands)) where = absl::StrCat(kSubcommands[i].name, " ");
     return Refuse(error.what(), where);
   }
-  auto& [parsed, texts] = of_each[chosen()];
+  const size_t which = chosen();
+  if (which == std::size(kSubcommands)) {
+    if (server.server) return server;
+    return Refuse("give a subcommand, or --server", "");
+  }
+  auto& [parsed, texts] = of_each[which];
   const absl::Status taken = TakeTexts(texts, parsed.flags);
   if (!taken.ok()) {
     return Refuse(std::string(taken.message()), absl::StrCat(parsed.flags.subcommand, " "));

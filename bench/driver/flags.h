@@ -24,11 +24,14 @@ struct Flags {
   size_t outstanding = 1;
   size_t fragment_bytes = 0;  // 0: Tideway's default
   std::string congestion;     // of TCP; empty: the host's
+  std::string connect;        // where the server's ends run; empty: on this host
 };
 
 struct Parsed {
   Flags flags;
-  std::optional<std::string> help;  // what is to be printed instead of measuring
+  bool server = false;                // serve other hosts, instead of measuring
+  std::string listen;                 // where
+  std::optional<std::string> answer;  // to --help or --version: to be printed, and nothing else
 };
 
 // INVALID_ARGUMENT: one sentence about what is wrong.

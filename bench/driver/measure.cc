@@ -1,6 +1,5 @@
 #include "bench/driver/measure.h"
 
-#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,10 +7,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "bench/driver/pair.h"
-#include "bench/driver/sizes.h"
+#include "tools/size_text.h"
 
 namespace bench {
 namespace {
+
+using tideway::tools::SizeText;
 
 constexpr absl::Duration kTrial = absl::Milliseconds(150);
 
@@ -26,16 +27,17 @@ Load LoadOf(const Case& what, const MeasureSettings& settings) {
 class Rounds {
  public:
   Rounds(const Case& what, const MeasureSettings& settings,
-         const tideway::TransportRegistry& transports, Progress& progress)
+         const tideway::TransportRegistry& transports, Host& host, Progress& progress)
       : settings_(settings),
         transports_(transports),
+        host_(host),
         progress_(progress),
         load_(LoadOf(what, settings)) {
     result_.what = what;
   }
 
   absl::StatusOr<Result> Run() {
-    auto ours = TidewayPair(transports_, result_.what.transport, load_, settings_.tideway);
+    auto ours = TidewayPair(transports_, result_.what.transport, load_, settings_.wire);
     if (!ours.ok()) return ours.status();
     const absl::Status found = FindRaw();
     if (!found.ok()) return found;
@@ -57,13 +59,13 @@ class Rounds {
     double best = 0;
     const std::vector<size_t> chunks = RawChunks(load_.bytes);
     for (const size_t chunk : chunks) {
-      auto raw = RawPair(result_.what.transport, load_, chunk, settings_.raw_programs);
+      auto raw = RawPair(result_.what.transport, load_, chunk, settings_.wire);
       if (absl::IsNotFound(raw.status())) return absl::OkStatus();
       if (!raw.ok()) return raw.status();
-      result_.raw_program = std::filesystem::path(raw->client[0]).filename().string();
+      result_.raw_program = raw->program;
       if (chunks.size() > 1) {
         Show(absl::StrCat("raw in chunks of ", SizeText(chunk)));
-        const auto tried = MeasurePair(*raw, kTrial);
+        const auto tried = MeasurePair(*raw, host_, kTrial);
         if (!tried.ok()) return tried.status();
         if (tried->goodput_gbytes_per_s() <= best) continue;
         best = tried->goodput_gbytes_per_s();
@@ -82,7 +84,7 @@ class Rounds {
   absl::Status MeasureOne(const char* side, int round, const PairCommand& pair,
                           std::vector<Measured>* rounds) {
     Show(absl::StrCat(side, ", round ", round + 1, " of ", settings_.rounds));
-    absl::StatusOr<Measured> measured = MeasurePair(pair, settings_.repetition);
+    absl::StatusOr<Measured> measured = MeasurePair(pair, host_, settings_.repetition);
     if (!measured.ok()) return measured.status();
     rounds->push_back(*std::move(measured));
     return absl::OkStatus();
@@ -96,6 +98,7 @@ class Rounds {
 
   const MeasureSettings& settings_;
   const tideway::TransportRegistry& transports_;
+  Host& host_;
   Progress& progress_;
   const Load load_;
   PairCommand raw_;
@@ -112,8 +115,9 @@ size_t StepsOf(const Case& what, const MeasureSettings& settings) {
 }
 
 absl::StatusOr<Result> Measure(const Case& what, const MeasureSettings& settings,
-                               const tideway::TransportRegistry& transports, Progress& progress) {
-  return Rounds(what, settings, transports, progress).Run();
+                               const tideway::TransportRegistry& transports, Host& host,
+                               Progress& progress) {
+  return Rounds(what, settings, transports, host, progress).Run();
 }
 
 }  // namespace bench

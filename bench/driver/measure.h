@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "bench/driver/host.h"
 #include "bench/driver/progress.h"
 #include "bench/driver/result.h"
 #include "bench/driver/wires.h"
@@ -24,17 +25,17 @@ struct MeasureSettings {
   bool raw = false;
   bool spin = false;
   size_t outstanding = 1;
-  TidewaySettings tideway;
-  RawSettings raw_programs;
+  WireSettings wire;
 };
 
 // The steps that Measure will begin.
 size_t StepsOf(const Case& what, const MeasureSettings& settings);
 
 // What a program complained of, or DATA_LOSS: what arrived is not what was sent. A transport that nothing raw has the wire of is
-// measured without.
+// measured without. The servers run on `host`.
 absl::StatusOr<Result> Measure(const Case& what, const MeasureSettings& settings,
-                               const tideway::TransportRegistry& transports, Progress& progress);
+                               const tideway::TransportRegistry& transports, Host& host,
+                               Progress& progress);
 
 }  // namespace bench
 

@@ -5,15 +5,13 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "bench/driver/host.h"
 #include "bench/driver/program.h"
 
 namespace bench {
 namespace {
 
 using Json = nlohmann::json;
-
-// Beyond the time that it works: joining, warming up, and looking through all data.
-constexpr absl::Duration kPatience = absl::Seconds(60);
 
 // Values of an answer, or an error that names the one that is missing.
 class Fields {
@@ -73,27 +71,28 @@ absl::StatusOr<T> GetField(const absl::StatusOr<Json>& answer, const char* name)
 
 class Pair {
  public:
-  absl::Status Start(const PairCommand& command) {
-    std::vector<std::string> client = command.client;
+  absl::Status Start(const PairCommand& command, Host& host) {
+    std::vector<std::string> client = command.start;
+    client.insert(client.end(), command.client.begin(), command.client.end());
     if (!command.server.empty()) {
-      auto server = StartProgram(command.server);
+      auto server = host.StartServer(command);
       if (!server.ok()) return server.status();
       server_ = *std::move(server);
-      const auto address = GetField<std::string>(server_->Answer(kPatience), "address");
+      const auto address = GetField<std::string>(server_->Answer(kProgramPatience), "address");
       if (!address.ok()) return address.status();
       client.push_back(command.address_flag + *address);
     }
     auto started = StartProgram(client);
     if (!started.ok()) return started.status();
     client_ = *std::move(started);
-    return GetField<bool>(client_->Answer(kPatience), "ready").status();
+    return GetField<bool>(client_->Answer(kProgramPatience), "ready").status();
   }
 
   absl::StatusOr<Measured> Run(absl::Duration duration) {
     const absl::StatusOr<double> before = ServerCpu();
     if (!before.ok()) return before.status();
-    const absl::StatusOr<Json> answer =
-        client_->Ask(absl::StrCat("go ", absl::ToDoubleSeconds(duration)), duration + kPatience);
+    const absl::StatusOr<Json> answer = client_->Ask(
+        absl::StrCat("go ", absl::ToDoubleSeconds(duration)), duration + kProgramPatience);
     if (!answer.ok()) return answer.status();
     const absl::StatusOr<double> after = ServerCpu();
     if (!after.ok()) return after.status();
@@ -115,13 +114,13 @@ class Pair {
  private:
   absl::StatusOr<double> ServerCpu() {
     if (server_ == nullptr) return 0.0;
-    return GetField<double>(server_->Ask("cpu", kPatience), "cpu_s");
+    return GetField<double>(server_->Ask("cpu", kProgramPatience), "cpu_s");
   }
 
   absl::Status Verify(bool client_verified, uint64_t pushes) {
     if (client_verified && server_ != nullptr) {
-      const auto verified =
-          GetField<bool>(server_->Ask(absl::StrCat("verify ", pushes), kPatience), "verified");
+      const auto verified = GetField<bool>(
+          server_->Ask(absl::StrCat("verify ", pushes), kProgramPatience), "verified");
       if (!verified.ok()) return verified.status();
       if (*verified) return absl::OkStatus();
     } else if (client_verified) {
@@ -137,9 +136,10 @@ class Pair {
 
 }  // namespace
 
-absl::StatusOr<Measured> MeasurePair(const PairCommand& command, absl::Duration duration) {
+absl::StatusOr<Measured> MeasurePair(const PairCommand& command, Host& host,
+                                     absl::Duration duration) {
   Pair pair;
-  const absl::Status started = pair.Start(command);
+  const absl::Status started = pair.Start(command, host);
   if (!started.ok()) return started;
   return pair.Run(duration);
 }

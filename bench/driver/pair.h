@@ -16,10 +16,16 @@
 
 namespace bench {
 
+// Beyond the time that a program works: joining, warming up, looking through all data.
+inline constexpr absl::Duration kProgramPatience = absl::Seconds(60);
+
 struct PairCommand {
-  std::vector<std::string> server;  // empty: the client is both ends
-  std::vector<std::string> client;  // `address_flag` and the server's address are added
-  std::string address_flag;         // "--uri="
+  std::string program;              // "tideway", "raw_sockets": what another host knows it by
+  std::vector<std::string> start;   // its path here, and what always comes first
+  std::vector<std::string> server;  // its options; empty: the client is both ends
+  std::vector<std::string>
+      client;                // its options; `address_flag` and the server's address are added
+  std::string address_flag;  // "--uri="
 };
 
 // One repetition.
@@ -36,8 +42,11 @@ struct Measured {
   }
 };
 
-// Starts both, lets them warm up, work for `duration` and verify their data, and ends them.
-absl::StatusOr<Measured> MeasurePair(const PairCommand& command, absl::Duration duration);
+class Host;
+
+// Starts both, the server on `host`, lets them warm up, work for `duration` and verify their data, and ends them.
+absl::StatusOr<Measured> MeasurePair(const PairCommand& command, Host& host,
+                                     absl::Duration duration);
 
 }  // namespace bench
 

@@ -7,13 +7,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "bench/driver/sizes.h"
+#include "tools/size_text.h"
 #include "tools/text_table.h"
 
 namespace bench {
 namespace {
 
 using Json = nlohmann::json;
+using tideway::tools::SizeText;
 using tideway::tools::TextTable;
 
 struct Percentile {

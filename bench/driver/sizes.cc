@@ -2,13 +2,13 @@
 
 #include <cctype>
 #include <cstdint>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tools/size_text.h"
 
 namespace bench {
 namespace {
@@ -67,7 +67,7 @@ absl::StatusOr<size_t> ParseSize(absl::string_view text) {
     if (number > kSizeMax / known.bytes || number * known.bytes < sizeof(float)) {
       return absl::InvalidArgumentError(absl::StrCat("'", text, "' is out of range; sizes go from ",
                                                      sizeof(float), " bytes to ",
-                                                     SizeText(kSizeMax)));
+                                                     tideway::tools::SizeText(kSizeMax)));
     }
     if (number * known.bytes % sizeof(float) != 0) {
       return absl::InvalidArgumentError(
@@ -97,16 +97,6 @@ absl::StatusOr<std::vector<size_t>> ParseSizes(absl::string_view text) {
         absl::StrCat("'", text, "' is ", sizes.size(), " sizes; ", kSizesMax, " are the most"));
   }
   return sizes;
-}
-
-std::string SizeText(size_t bytes) {
-  const char* const units[] = {"B", "KiB", "MiB", "GiB"};
-  size_t unit = 0;
-  while (bytes > 0 && bytes % 1024 == 0 && unit + 1 < std::size(units)) {
-    bytes /= 1024;
-    ++unit;
-  }
-  return absl::StrCat(bytes, " ", units[unit]);
 }
 
 }  // namespace bench

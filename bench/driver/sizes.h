@@ -24,9 +24,6 @@ absl::StatusOr<size_t> ParseSize(absl::string_view text);
 // ("4KiB..1MiB*16"), and its end always belongs to it. INVALID_ARGUMENT as above, and for more than kSizesMax.
 absl::StatusOr<std::vector<size_t>> ParseSizes(absl::string_view text);
 
-// "64 MiB": in the largest unit that makes it a whole number.
-std::string SizeText(size_t bytes);
-
 }  // namespace bench
 
 #endif  // TIDEWAY_BENCH_DRIVER_SIZES_H_

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tools/size_text.h"
 
 namespace bench {
 namespace {
@@ -52,8 +53,8 @@ TEST(Sizes, WhatCannotBeMovedIsRefusedWithTheReason) {
 }
 
 TEST(Sizes, AreWrittenInTheLargestUnitThatFits) {
-  EXPECT_EQ(SizeText(size_t{64} << 20), "64 MiB");
-  EXPECT_EQ(SizeText(4100), "4100 B");
+  EXPECT_EQ(tideway::tools::SizeText(size_t{64} << 20), "64 MiB");
+  EXPECT_EQ(tideway::tools::SizeText(4100), "4100 B");
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace bench {
 namespace {
 
-constexpr char kLoopback[] = "127.0.0.1";
+constexpr char kTideway[] = "tideway";
 constexpr char kSpinUs[] = "1000000";  // longer than any operation waits
 
 struct RawWire {
@@ -45,6 +45,12 @@ const RawWire* FindRawWire(absl::string_view provider) {
 std::vector<std::string> LoadOptions(const Load& load) {
   return {load.push ? "--form=push" : "--form=pull", absl::StrCat("--bytes=", load.bytes),
           absl::StrCat("--outstanding=", load.outstanding)};
+}
+
+std::vector<std::string> Joined(std::vector<std::string> words,
+                                const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
 }
 
 // One provider of the build, with its transport's say in whether it works here.
@@ -125,34 +131,45 @@ absl::StatusOr<std::vector<std::string>> ResolveTransports(
   return names;
 }
 
+absl::StatusOr<std::vector<std::string>> ServerProgram(absl::string_view name,
+                                                       const std::string& self) {
+  if (name == kTideway) return std::vector<std::string>{self, "peer"};
+  const auto& wires = RawWires();
+  if (std::none_of(wires.begin(), wires.end(),
+                   [&](const RawWire& wire) { return name == wire.program; })) {
+    return absl::NotFoundError(absl::StrCat("there is no program ", name));
+  }
+  const std::filesystem::path path =
+      std::filesystem::path(self).replace_filename(std::string(name));
+  if (std::filesystem::exists(path)) return std::vector<std::string>{path.string()};
+  return absl::UnavailableError(absl::StrCat("there is no ", path.string(), "; build the target ",
+                                             name, ", or leave --raw out"));
+}
+
 absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transports,
                                         absl::string_view provider, const Load& load,
-                                        const TidewaySettings& settings) {
-  absl::StatusOr<tideway::Uri> uri = transports.AddressFor(provider, kLoopback);
+                                        const WireSettings& settings) {
+  absl::StatusOr<tideway::Uri> uri = transports.AddressFor(provider, settings.host);
   if (!uri.ok()) return uri.status();
   if (load.spin) uri->params["spin_us"] = kSpinUs;
   if (uri->scheme == "tcp" && !settings.congestion.empty()) {
     uri->params["congestion"] = settings.congestion;
   }
+  auto start = ServerProgram(kTideway, settings.self);
+  if (!start.ok()) return start.status();
   std::vector<std::string> options = LoadOptions(load);
   options.push_back(absl::StrCat("--codec=", load.codec));
   if (settings.fragment_bytes > 0) {
     options.push_back(absl::StrCat("--fragment=", settings.fragment_bytes));
   }
-  const auto end = [&](const std::string& role) {
-    std::vector<std::string> command = {settings.program};
-    if (!settings.role_prefix.empty()) command.push_back(settings.role_prefix);
-    command.push_back(role);
-    command.insert(command.end(), options.begin(), options.end());
-    return command;
-  };
-  PairCommand pair = {.server = end("server"), .client = end("client"), .address_flag = "--uri="};
+  PairCommand pair = {.program = kTideway, .start = *std::move(start), .address_flag = "--uri="};
+  const std::string address = absl::StrCat("--uri=", uri->ToString());
   if (uri->scheme == "inproc") {  // nobody else can reach it
-    pair.server.clear();
-    pair.client = end("pair");
-    pair.client.push_back(absl::StrCat("--uri=", uri->ToString()));
+    pair.client = Joined({"pair"}, options);
+    pair.client.push_back(address);
   } else {
-    pair.server.push_back(absl::StrCat("--uri=", uri->ToString()));
+    pair.server = Joined({"server", address}, options);
+    pair.client = Joined({"client"}, options);
   }
   return pair;
 }
@@ -160,28 +177,27 @@ absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transp
 bool HasRaw(absl::string_view provider) { return FindRawWire(provider) != nullptr; }
 
 absl::StatusOr<PairCommand> RawPair(absl::string_view provider, const Load& load,
-                                    size_t chunk_bytes, const RawSettings& settings) {
+                                    size_t chunk_bytes, const WireSettings& settings) {
   const RawWire* const wire = FindRawWire(provider);
   if (wire == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("no raw program uses what ", provider, " uses; leave --raw out"));
   }
-  const std::string program = (std::filesystem::path(settings.folder) / wire->program).string();
-  if (!std::filesystem::exists(program)) {
-    return absl::UnavailableError(absl::StrCat("there is no ", program, "; build the target ",
-                                               wire->program, ", or leave --raw out"));
-  }
-  std::vector<std::string> options = LoadOptions(load);
+  auto start = ServerProgram(wire->program, settings.self);
+  if (!start.ok()) return start.status();
+  std::vector<std::string> options = Joined(LoadOptions(load), wire->options);
   options.push_back(absl::StrCat("--chunk=", chunk_bytes));
   options.push_back(load.spin || !wire->blocks ? "--wait=spin" : "--wait=block");
-  options.insert(options.end(), wire->options.begin(), wire->options.end());
-  if (wire->provider == absl::string_view("tcp") && !settings.congestion.empty()) {
-    options.push_back(absl::StrCat("--congestion=", settings.congestion));
-  }
   PairCommand pair = {
-      .server = {program, "server"}, .client = {program, "client"}, .address_flag = "--address="};
-  pair.server.insert(pair.server.end(), options.begin(), options.end());
-  pair.client.insert(pair.client.end(), options.begin(), options.end());
+      .program = wire->program, .start = *std::move(start), .address_flag = "--address="};
+  if (wire->provider == absl::string_view("tcp")) {
+    if (!settings.congestion.empty()) {
+      options.push_back(absl::StrCat("--congestion=", settings.congestion));
+    }
+    pair.server = {absl::StrCat("--address=", settings.host, ":0")};
+  }
+  pair.server = Joined(Joined({"server"}, options), pair.server);
+  pair.client = Joined({"client"}, options);
   return pair;
 }
 

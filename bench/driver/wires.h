@@ -26,19 +26,18 @@ struct Load {
   std::string codec = "identity";
 };
 
-// What Tideway has beside the load.
-struct TidewaySettings {
-  std::string program;        // this program, which has both ends in it, or tideway_peer
-  std::string role_prefix;    // what stands before the role: "peer"
-  std::string congestion;     // of TCP; empty: the host's
-  size_t fragment_bytes = 0;  // 0: the default
+struct WireSettings {
+  std::string
+      self;  // the path of tideway-bench, in which both ends of Tideway are; the raw programs lie beside it
+  std::string host = "127.0.0.1";  // that servers listen on
+  std::string congestion;          // of TCP; empty: the host's
+  size_t fragment_bytes = 0;       // of Tideway; 0: the default
 };
 
-// Where the raw programs are, and what they are told.
-struct RawSettings {
-  std::string folder;
-  std::string congestion;
-};
+// What starts the program that is called "tideway" or "raw_sockets" and so on. NOT_FOUND: there is no such program; UNAVAILABLE: it is
+// not where it should be.
+absl::StatusOr<std::vector<std::string>> ServerProgram(absl::string_view name,
+                                                       const std::string& self);
 
 // The names that `asked` stands for, all of which can be used here: a provider's name ("ucx/sm"), a transport or scheme for all its
 // viable providers, "all" for everything viable, "auto". NOT_FOUND, with the names there are; UNAVAILABLE: it can't work here, why.
@@ -48,14 +47,14 @@ absl::StatusOr<std::vector<std::string>> ResolveTransports(
 // REQUIRES: a name that ResolveTransports gave.
 absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transports,
                                         absl::string_view provider, const Load& load,
-                                        const TidewaySettings& settings);
+                                        const WireSettings& settings);
 
 // Whether there is a raw program for what that provider uses.
 bool HasRaw(absl::string_view provider);
 
 // NOT_FOUND: nothing raw uses that wire; UNAVAILABLE: the program isn't there.
 absl::StatusOr<PairCommand> RawPair(absl::string_view provider, const Load& load,
-                                    size_t chunk_bytes, const RawSettings& settings);
+                                    size_t chunk_bytes, const WireSettings& settings);
 
 // Sizes of the pieces that a raw program may cut `bytes` into; the quickest is to be found.
 std::vector<size_t> RawChunks(size_t bytes);

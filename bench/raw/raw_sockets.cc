@@ -147,8 +147,9 @@ void RunServer(const Settings& settings) {
   Check(bind(listener.descriptor(), generic, length) == 0, "bind");
   Check(listen(listener.descriptor(), 1) == 0, "listen");
   Check(getsockname(listener.descriptor(), generic, &length) == 0, "getsockname");
+  const std::string host = settings.address.substr(0, settings.address.rfind(':'));
   ServeDriverAside(
-      "127.0.0.1:" + std::to_string(ntohs(address.sin_port)), [&sum, &settings](uint64_t pushes) {
+      host + ":" + std::to_string(ntohs(address.sin_port)), [&sum, &settings](uint64_t pushes) {
         return IsPattern(sum.span(), settings.push ? static_cast<double>(pushes) : 1.0);
       });
   while (true) {
