@@ -1,6 +1,6 @@
 #include "bench/driver/command.h"
 
-#include <fstream>
+#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <utility>
@@ -11,11 +11,14 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "bench/driver/bench_server.h"
+#include "bench/driver/compare.h"
 #include "bench/driver/flags.h"
 #include "bench/driver/host.h"
 #include "bench/driver/machine.h"
 #include "bench/driver/measure.h"
+#include "bench/driver/outputs.h"
 #include "bench/driver/progress.h"
+#include "bench/driver/report.h"
 #include "bench/driver/result.h"
 #include "tools/exit_status.h"
 #include "tools/size_text.h"
@@ -32,9 +35,12 @@ using tideway::tools::SizeText;
 std::vector<Case> CasesOf(const Flags& flags, const std::vector<std::string>& transports) {
   std::vector<Case> cases;
   for (const std::string& transport : transports) {
-    for (const std::string& codec : flags.codecs) {
-      for (const size_t size : flags.sizes) {
-        cases.push_back({flags.subcommand, transport, size, codec});
+    for (const std::string& form : flags.forms) {
+      for (const std::string& codec : flags.codecs) {
+        for (const size_t size : flags.sizes) {
+          if (form == "pull" && codec != flags.codecs.front()) continue;  // codecs are of pushes
+          cases.push_back({form, transport, size, form == "pull" ? "identity" : codec});
+        }
       }
     }
   }
@@ -94,8 +100,7 @@ class Run {
       if (!WriteFile()) return kFailedStatus;
     }
     progress.Clear();
-    Print();
-    return failures_.empty() ? kDoneStatus : kFailedStatus;
+    return Print() && failures_.empty() ? kDoneStatus : kFailedStatus;
   }
 
  private:
@@ -105,32 +110,29 @@ class Run {
          << " " << SizeText(what.size_bytes) << ": " << status.message() << std::endl;
   }
 
-  std::string Text() const {
+  Json Document() const {
     Json json = about_;
     json["results"] = Json::array();
     for (const Result& result : results_) json["results"].push_back(ToJson(result));
     json["failures"] = Json::array();
     for (const Failure& failure : failures_) json["failures"].push_back(ToJson(failure));
-    return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+    return json;
+  }
+
+  bool Well(const absl::Status& written) {
+    if (!written.ok()) err_ << "tideway-bench: " << written.message() << std::endl;
+    return written.ok();
   }
 
   // After every case, so that a run that is cut short leaves what it has.
   bool WriteFile() {
-    if (flags_.json.empty() || flags_.json == "-") return true;
-    std::ofstream file(flags_.json);
-    file << Text();
-    file.close();
-    if (!file.fail()) return true;
-    err_ << "tideway-bench: can't write " << flags_.json << std::endl;
-    return false;
+    const std::string& file = flags_.outputs.json;
+    return file.empty() || file == "-" || Well(WriteText(file, RunText(Document()), out_));
   }
 
-  void Print() {
-    if (flags_.json == "-") {
-      out_ << Text();
-    } else if (!results_.empty()) {
-      out_ << ResultTable(results_);
-    }
+  bool Print() {
+    if (!flags_.outputs.to_standard_output() && !results_.empty()) out_ << ResultTable(results_);
+    return Well(WriteOutputs(Document(), flags_.outputs, out_));
   }
 
   const Flags& flags_;
@@ -162,6 +164,35 @@ int RunServer(const std::string& listen, const CommandContext& context, std::ost
   return kDoneStatus;
 }
 
+int RunCompare(const Parsed& parsed, std::ostream& out, std::ostream& err) {
+  const absl::StatusOr<Json> before = ReadRun(parsed.files[0]);
+  const absl::StatusOr<Json> after = ReadRun(parsed.files[1]);
+  for (const auto* run : {&before, &after}) {
+    if (!run->ok()) return Refuse(run->status(), kUsageStatus, err);
+  }
+  const Comparison comparison = Compare(*before, *after, parsed.threshold_percent / 100);
+  out << ComparisonTable(comparison);
+  if (comparison.changes.empty()) {
+    return Refuse(absl::NotFoundError("the two runs have no case in common"), kFailedStatus, err);
+  }
+  const auto& changes = comparison.changes;
+  const auto regressions = std::count_if(changes.begin(), changes.end(),
+                                         [](const Change& change) { return change.regression; });
+  if (regressions == 0) return kDoneStatus;
+  err << "tideway-bench: " << regressions << " of " << changes.size()
+      << " cases became worse by more than " << parsed.threshold_percent << " %" << std::endl;
+  return kFailedStatus;
+}
+
+int RunReport(const Parsed& parsed, std::ostream& out, std::ostream& err) {
+  const absl::StatusOr<Json> run = ReadRun(parsed.files[0]);
+  if (!run.ok()) return Refuse(run.status(), kUsageStatus, err);
+  Outputs outputs = parsed.flags.outputs;
+  if (outputs.csv.empty() && outputs.html.empty() && outputs.svg.empty()) outputs.csv = "-";
+  const absl::Status written = WriteOutputs(*run, outputs, out);
+  return written.ok() ? kDoneStatus : Refuse(written, kFailedStatus, err);
+}
+
 int RunMeasurement(const Flags& flags, const CommandContext& context, std::ostream& out,
                    std::ostream& err) {
   const auto transports = ResolveTransports(context.transports, flags.transports);
@@ -189,6 +220,8 @@ int RunCommand(const std::vector<std::string>& arguments, const CommandContext& 
     return kDoneStatus;
   }
   if (parsed->server) return RunServer(parsed->listen, context, out, err);
+  if (parsed->files.size() == 2) return RunCompare(*parsed, out, err);
+  if (parsed->files.size() == 1) return RunReport(*parsed, out, err);
   return RunMeasurement(parsed->flags, context, out, err);
 }
 

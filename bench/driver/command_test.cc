@@ -136,6 +136,31 @@ TEST(BenchCommand, AFileThatCannotBeWrittenIsToldOf) {
   EXPECT_EQ(answer.err, "tideway-bench: can't write /nowhere/bench.json\n");
 }
 
+TEST(BenchCommand, AMatrixGivesAPageAndARunThatCanBeReportedAndCompared) {
+  const std::string folder = ::testing::TempDir() + "/matrix";
+  std::filesystem::create_directories(folder);
+  const std::string json = folder + "/a.json";
+  const Answer answer = Ask(Short({"matrix", "--transport", "inproc", "--size", "4KiB,8KiB",
+                                   "--json", json, "--html", folder + "/a.html"}));
+  EXPECT_EQ(answer.status, kDoneStatus) << answer.err;
+  EXPECT_TRUE(std::filesystem::exists(folder + "/a.html"));
+  const Answer report = Ask({"report", json, "--csv", "-", "--svg", folder});
+  EXPECT_THAT(report.out, AllOf(HasSubstr("\npush,inproc,4096"), HasSubstr("\npull,inproc,8192")));
+  EXPECT_TRUE(std::filesystem::exists(folder + "/pull-latency.svg"));
+  const Answer same = Ask({"compare", json, json});
+  EXPECT_EQ(same.status, kDoneStatus) << same.err;
+  EXPECT_THAT(same.out, HasSubstr("push inproc identity 4 KiB"));
+  Json slower = Json::parse(std::ifstream(json));
+  slower["results"][0]["goodput_gbytes_per_s"] = 1e-9;
+  slower["results"][0]["goodput_interval"] = {1e-9, 1e-9};
+  std::ofstream(folder + "/b.json") << slower;
+  const Answer worse = Ask({"compare", json, folder + "/b.json"});
+  EXPECT_EQ(worse.status, kFailedStatus);
+  EXPECT_THAT(worse.out, HasSubstr("REGRESSION"));
+  EXPECT_EQ(worse.err, "tideway-bench: 1 of 4 cases became worse by more than 5 %\n");
+  std::filesystem::remove_all(folder);
+}
+
 TEST(BenchCommand, WrongFlagsAreRefusedInOneSentenceWithTheWayToHelp) {
   for (const std::vector<std::string>& wrong :
        std::vector<std::vector<std::string>>{{},
@@ -147,7 +172,9 @@ TEST(BenchCommand, WrongFlagsAreRefusedInOneSentenceWithTheWayToHelp) {
                                              {"push", "--wait", "sleep"},
                                              {"push", "--outstanding", "2"},
                                              {"bandwidth", "--outstanding", "0"},
-                                             {"pull", "extra"}}) {
+                                             {"pull", "extra"},
+                                             {"compare", "a.json"},
+                                             {"report"}}) {
     const Answer answer = Ask(wrong);
     EXPECT_EQ(answer.status, kUsageStatus) << ::testing::PrintToString(wrong);
     EXPECT_THAT(answer.out, IsEmpty());
@@ -160,6 +187,12 @@ TEST(BenchCommand, WhatThereIsNotIsRefusedWithThoseThatExist) {
   const Answer answer = Ask({"push", "--transport", "tcp,carrier-pigeon"});
   EXPECT_EQ(answer.status, kUsageStatus);
   EXPECT_THAT(answer.err, AllOf(HasSubstr("'carrier-pigeon'"), HasSubstr("inproc, tcp")));
+}
+
+TEST(BenchCommand, ARunThatCannotBeReadIsRefused) {
+  const Answer answer = Ask({"compare", "/nowhere/a.json", "/nowhere/b.json"});
+  EXPECT_EQ(answer.status, kUsageStatus);
+  EXPECT_EQ(answer.err, "tideway-bench: can't read /nowhere/a.json\n");
 }
 
 TEST(BenchCommand, ATransportThatCannotWorkHereSaysWhy) {

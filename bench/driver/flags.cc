@@ -19,17 +19,23 @@ constexpr int kRoundsMax = 1000;
 constexpr double kSecondsMax = 600;
 constexpr size_t kOutstandingMax = 64;
 
+constexpr char kCompare[] = "compare";
+constexpr char kReport[] = "report";
+
 struct Subcommand {
   const char* name;
   const char* summary;
-  const char* sizes;  // by default
-  size_t outstanding;
+  const char* sizes = "";  // by default; empty: it measures nothing
+  size_t outstanding = 1;
 };
 constexpr Subcommand kSubcommands[] = {
-    {"push", "one push at a time, from a worker into a server's vector", "64MiB", 1},
-    {"pull", "one pull at a time, from a server's vector into a worker's", "64MiB", 1},
-    {"latency", "from a small push to its acknowledgement; ratios are of the median", "4KiB", 1},
+    {"push", "one push at a time, from a worker into a server's vector", "64MiB"},
+    {"pull", "one pull at a time, from a server's vector into a worker's", "64MiB"},
+    {"latency", "from a small push to its acknowledgement; ratios are of the median", "4KiB"},
     {"bandwidth", "pushes, several under way at a time", "64MiB", 4},
+    {"matrix", "pushes and pulls of all sizes, over all transports", "4KiB..64MiB"},
+    {kCompare, "two runs, case by case; fails on a regression"},
+    {kReport, "a run's JSON as CSV, as a page or as pictures"},
 };
 
 constexpr char kFooter[] = R"(Examples:
@@ -39,6 +45,9 @@ constexpr char kFooter[] = R"(Examples:
   tideway-bench latency --transport all --wait spin
   tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
 
+  tideway-bench matrix --transport tcp,ucx --raw --json b.json --html b.html
+  tideway-bench compare a.json b.json --threshold 5
+  tideway-bench report b.json --csv - --svg pictures
   tideway-bench --server --listen tcp://10.0.0.7:7411                on one host, and on the other
   tideway-bench push --transport tcp,ucx/tcp --connect tcp://10.0.0.7:7411 --raw
 
@@ -47,13 +56,35 @@ bare library, in turn with Tideway's and at its best chunk size. All data is ver
 of them. An interval holds the true median with 95 % confidence where there are six rounds or more.
 How to read the figures, and the form of the JSON: docs/benchmarks.md.
 
-Exit status: 0 done; 1 something could not be measured; 2 the command line asks for what does not exist.)";
+Exit status: 0 done; 1 something could not be measured, or has become worse; 2 the command line asks for what does not exist.)";
 
 // What CLI11 fills; the rest is read from it.
 struct Texts {
   std::string sizes;
   std::string fragment;
 };
+
+void AddOutputs(CLI::App& app, Outputs& outputs) {
+  app.add_option("--csv", outputs.csv, "the same as CSV")->type_name("FILE");
+  app.add_option("--html", outputs.html, "the same as a page with pictures")->type_name("FILE");
+  app.add_option("--svg", outputs.svg, "the pictures alone")->type_name("FOLDER");
+}
+
+void AddCompare(CLI::App& app, Parsed& parsed) {
+  app.add_option("runs", parsed.files, "JSON of two runs, the older one first")
+      ->type_name("FILE")
+      ->expected(2)
+      ->required();
+  app.add_option("--threshold", parsed.threshold_percent,
+                 "percent that a case may become worse by, where that is no chance")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 100.0));
+}
+
+void AddReport(CLI::App& app, Parsed& parsed) {
+  app.add_option("run", parsed.files, "JSON of a run")->type_name("FILE")->expected(1)->required();
+  AddOutputs(app, parsed.flags.outputs);
+}
 
 void AddFlags(CLI::App& app, Flags& flags, Texts& texts) {
   app.add_option("--transport", flags.transports,
@@ -71,8 +102,9 @@ void AddFlags(CLI::App& app, Flags& flags, Texts& texts) {
       ->type_name("CODEC")
       ->capture_default_str();
   app.add_flag("--raw", flags.raw, "measure the bare library beside Tideway, in turn");
-  app.add_option("--json", flags.json, "write all figures there; - for standard output")
+  app.add_option("--json", flags.outputs.json, "write all figures there; - for standard output")
       ->type_name("FILE");
+  AddOutputs(app, flags.outputs);
   app.add_option("--rounds", flags.rounds, "of a fresh pair of processes")
       ->capture_default_str()
       ->check(CLI::Range(1, kRoundsMax));
@@ -107,6 +139,7 @@ absl::Status CheckSubcommand(const std::vector<std::string>& arguments) {
 }
 
 absl::Status TakeTexts(const Texts& texts, Flags& flags) {
+  if (texts.sizes.empty()) return absl::OkStatus();
   absl::StatusOr<std::vector<size_t>> sizes = ParseSizes(texts.sizes);
   if (!sizes.ok()) return sizes.status();
   flags.sizes = *std::move(sizes);
@@ -145,7 +178,18 @@ absl::StatusOr<Parsed> ParseFlags(const std::vector<std::string>& arguments) {
     texts.sizes = subcommand.sizes;
     CLI::App* const command = app.add_subcommand(subcommand.name, subcommand.summary);
     command->footer(kFooter);
-    AddFlags(*command, parsed.flags, texts);
+    parsed.flags.forms = {subcommand.name};
+    if (parsed.flags.subcommand == "matrix") {
+      parsed.flags.forms = {"push", "pull"};
+      parsed.flags.transports = {"all"};
+    }
+    if (parsed.flags.subcommand == kCompare) {
+      AddCompare(*command, parsed);
+    } else if (parsed.flags.subcommand == kReport) {
+      AddReport(*command, parsed);
+    } else {
+      AddFlags(*command, parsed.flags, texts);
+    }
     if (subcommand.outstanding > 1) {
       command
           ->add_option("--outstanding", parsed.flags.outstanding,

@@ -8,16 +8,19 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "bench/driver/outputs.h"
 
 namespace bench {
 
 struct Flags {
   std::string subcommand;
+  std::vector<std::string>
+      forms;  // what is measured of each case: the subcommand, or several for `matrix`
   std::vector<std::string> transports = {"tcp"};
   std::vector<size_t> sizes;
   std::vector<std::string> codecs = {"identity"};
   bool raw = false;
-  std::string json;  // a file, or "-": standard output; empty: none
+  Outputs outputs;
   int rounds = 6;
   double seconds = 0.5;
   std::string wait = "block";
@@ -29,8 +32,11 @@ struct Flags {
 
 struct Parsed {
   Flags flags;
-  bool server = false;                // serve other hosts, instead of measuring
-  std::string listen;                 // where
+  bool server = false;  // serve other hosts, instead of measuring
+  std::string listen;   // where
+  std::vector<std::string>
+      files;  // runs to `compare` (two) or to `report` (one), instead of measuring
+  double threshold_percent = 5;       // of `compare`
   std::optional<std::string> answer;  // to --help or --version: to be printed, and nothing else
 };
 

@@ -1,0 +1,46 @@
+// Chart: lines against a size, as a picture in SVG that needs nothing but itself.
+//
+// Sizes are on a logarithmic axis with a mark at each size that occurs; values are linear from zero, or logarithmic. A point has its
+// interval as a bar. Threads: plain values.
+
+#ifndef TIDEWAY_BENCH_DRIVER_CHART_H_
+#define TIDEWAY_BENCH_DRIVER_CHART_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace bench {
+
+struct ChartPoint {
+  double size_bytes = 0;  // positive
+  double value = 0;
+  double low = 0;  // of its interval
+  double high = 0;
+};
+
+struct ChartSeries {
+  std::string name;
+  std::vector<ChartPoint> points;  // by size
+  size_t colour = 0;               // series that belong together have the same one
+  bool dashed = false;
+};
+
+struct Chart {
+  std::string title;
+  std::string unit;  // of the values
+  bool logarithmic = false;
+  std::vector<ChartSeries> series;
+};
+
+// Values that a logarithmic axis can't show, zero and below, are left out. A chart without points has its title only.
+std::string ToSvg(const Chart& chart);
+
+// For text and attributes of XML and HTML.
+std::string EscapeXml(absl::string_view text);
+
+}  // namespace bench
+
+#endif  // TIDEWAY_BENCH_DRIVER_CHART_H_

@@ -1,0 +1,266 @@
+#include "bench/driver/report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "bench/driver/result.h"
+#include "tools/size_text.h"
+
+namespace bench {
+namespace {
+
+using Json = nlohmann::json;
+using Path = std::vector<std::string>;
+
+std::string TextOf(const Json& json, const char* key) {
+  const auto it = json.find(key);
+  return it != json.end() && it->is_string() ? it->get<std::string>() : "";
+}
+
+struct Column {
+  const char* title;
+  Path path;
+};
+const std::vector<Column>& Columns() {
+  static const auto* const columns = new std::vector<Column>{
+      {"goodput_gbytes_per_s", {"goodput_gbytes_per_s"}},
+      {"goodput_low", {"goodput_interval", "0"}},
+      {"goodput_high", {"goodput_interval", "1"}},
+      {"latency_us_p50", {"latency_us", "p50"}},
+      {"latency_us_p90", {"latency_us", "p90"}},
+      {"latency_us_p99", {"latency_us", "p99"}},
+      {"latency_us_p99.9", {"latency_us", "p99.9"}},
+      {"cpu_s_per_gb", {"cpu_s_per_gb"}},
+      {"raw_goodput_gbytes_per_s", {"raw", "goodput_gbytes_per_s"}},
+      {"raw_latency_us_p50", {"raw", "latency_us", "p50"}},
+      {"raw_cpu_s_per_gb", {"raw", "cpu_s_per_gb"}},
+      {"ratio_to_raw", {"ratio_to_raw"}},
+      {"ratio_low", {"ratio_to_raw_interval", "0"}},
+      {"ratio_high", {"ratio_to_raw_interval", "1"}},
+      {"cpu_ratio_to_raw", {"cpu_ratio_to_raw"}},
+  };
+  return *columns;
+}
+
+// Names and codecs hold commas.
+std::string CsvCell(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+// One figure of a result against its size, and the same of raw.
+struct Picture {
+  const char* name;
+  const char* title;
+  const char* unit;
+  bool logarithmic;
+  Path value;
+  Path interval;  // empty: none
+  bool with_raw;
+};
+const std::vector<Picture>& Pictures() {
+  static const auto* const pictures = new std::vector<Picture>{
+      {"goodput", "goodput", "GB/s", false, {"goodput_gbytes_per_s"}, {"goodput_interval"}, true},
+      {"latency",
+       "median latency",
+       "us",
+       true,
+       {"latency_us", "p50"},
+       {"latency_p50_interval_us"},
+       true},
+      {"cpu", "processor time of both ends", "s/GB", true, {"cpu_s_per_gb"}, {}, true},
+      {"ratio",
+       "Tideway over raw",
+       "ratio",
+       false,
+       {"ratio_to_raw"},
+       {"ratio_to_raw_interval"},
+       false},
+  };
+  return *pictures;
+}
+
+ChartPoint PointOf(const Json& result, const Json& side, const Picture& picture) {
+  ChartPoint point = {.size_bytes = Figure(result, {"size_bytes"}),
+                      .value = Figure(side, picture.value)};
+  point.low = point.high = point.value;
+  if (picture.interval.empty()) return point;
+  Path path = picture.interval;
+  path.push_back("0");
+  point.low = Figure(side, path);
+  path.back() = "1";
+  point.high = Figure(side, path);
+  return point;
+}
+
+void AddPoint(ChartSeries& series, const ChartPoint& point) {
+  if (std::isfinite(point.value)) series.points.push_back(point);
+}
+
+Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcommand,
+              const Picture& picture) {
+  std::map<std::string, std::vector<const Json*>> lines;  // by transport and codec
+  for (const Json* result : results) {
+    const std::string codec = TextOf(*result, "codec");
+    lines[absl::StrCat(TextOf(*result, "transport"), codec == "identity" ? "" : " ",
+                       codec == "identity" ? "" : codec)]
+        .push_back(result);
+  }
+  Chart chart = {.title = absl::StrCat(subcommand, ": ", picture.title),
+                 .unit = picture.unit,
+                 .logarithmic = picture.logarithmic};
+  size_t colour = 0;
+  for (const auto& [name, of_line] : lines) {
+    ChartSeries ours = {.name = name, .colour = colour};
+    ChartSeries raw = {.name = absl::StrCat(name, ", raw"), .colour = colour, .dashed = true};
+    for (const Json* result : of_line) {
+      AddPoint(ours, PointOf(*result, *result, picture));
+      if (picture.with_raw && result->contains("raw")) {
+        AddPoint(raw, PointOf(*result, (*result)["raw"], picture));
+      }
+    }
+    for (ChartSeries* series : {&ours, &raw}) {
+      std::sort(
+          series->points.begin(), series->points.end(),
+          [](const ChartPoint& a, const ChartPoint& b) { return a.size_bytes < b.size_bytes; });
+      if (!series->points.empty()) chart.series.push_back(std::move(*series));
+    }
+    ++colour;
+  }
+  return chart;
+}
+
+std::string HtmlTable(const Json& run) {
+  std::string html = "<table><tr><th>case</th>";
+  for (const Column& column : Columns()) {
+    absl::StrAppend(&html, "<th>", EscapeXml(column.title), "</th>");
+  }
+  html += "</tr>\n";
+  for (const Json& result : run["results"]) {
+    absl::StrAppend(&html, "<tr><td class=\"case\">", EscapeXml(CaseName(result)), "</td>");
+    for (const Column& column : Columns()) {
+      const double figure = Figure(result, column.path);
+      absl::StrAppend(&html, "<td>", std::isfinite(figure) ? absl::StrFormat("%.4g", figure) : "",
+                      "</td>");
+    }
+    html += "</tr>\n";
+  }
+  return html + "</table>\n";
+}
+
+constexpr char kHtmlHead[] = R"(<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>tideway-bench</title><style>
+body { font-family: sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; background: white; }
+svg { max-width: 100%; height: auto; margin: 0.5em 0; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 12px; }
+th, td { border: 1px solid #ccc; padding: 2px 6px; text-align: right; }
+td.case { text-align: left; white-space: nowrap; }
+pre { font-size: 12px; background: #f6f6f6; padding: 1em; overflow-x: auto; }
+</style></head><body><h1>tideway-bench</h1>
+)";
+
+}  // namespace
+
+absl::StatusOr<Json> ReadRun(const std::string& file) {
+  std::ifstream opened(file);
+  if (!opened) return absl::NotFoundError(absl::StrCat("can't read ", file));
+  std::stringstream text;
+  text << opened.rdbuf();
+  Json run = Json::parse(text.str(), nullptr, /*allow_exceptions=*/false);
+  const auto is_result = [](const Json& result) {
+    return result.is_object() && std::isfinite(Figure(result, {"size_bytes"})) &&
+           !TextOf(result, "subcommand").empty();
+  };
+  if (run.is_object() && TextOf(run, "schema") == kSchema && run.contains("results") &&
+      run["results"].is_array() &&
+      std::all_of(run["results"].begin(), run["results"].end(), is_result)) {
+    return run;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(file, " is no result of this tideway-bench; it lacks the schema ", kSchema));
+}
+
+std::string CaseName(const Json& result) {
+  const double size = Figure(result, {"size_bytes"});
+  return absl::StrCat(
+      TextOf(result, "subcommand"), " ", TextOf(result, "transport"), " ", TextOf(result, "codec"),
+      " ", size >= 0 && size < 0x1p53 ? tideway::tools::SizeText(static_cast<size_t>(size)) : "");
+}
+
+double Figure(const Json& result, const Path& path) {
+  const Json* at = &result;
+  for (const std::string& key : path) {
+    if (at->is_object() && at->contains(key)) {
+      at = &(*at)[key];
+    } else if (at->is_array() && (key == "0" || key == "1") && at->size() == 2) {
+      at = &(*at)[key == "1" ? 1 : 0];
+    } else {
+      return NAN;
+    }
+  }
+  return at->is_number() ? at->get<double>() : NAN;
+}
+
+std::string RunCsv(const Json& run) {
+  std::string csv = "subcommand,transport,size_bytes,codec";
+  for (const Column& column : Columns()) absl::StrAppend(&csv, ",", column.title);
+  csv += "\n";
+  for (const Json& result : run["results"]) {
+    absl::StrAppend(&csv, CsvCell(TextOf(result, "subcommand")), ",",
+                    CsvCell(TextOf(result, "transport")), ",",
+                    absl::StrFormat("%.0f", Figure(result, {"size_bytes"})), ",",
+                    CsvCell(TextOf(result, "codec")));
+    for (const Column& column : Columns()) {
+      const double figure = Figure(result, column.path);
+      absl::StrAppend(&csv, ",", std::isfinite(figure) ? absl::StrFormat("%.6g", figure) : "");
+    }
+    csv += "\n";
+  }
+  return csv;
+}
+
+std::vector<NamedChart> RunCharts(const Json& run) {
+  std::vector<std::string> subcommands;
+  std::map<std::string, std::vector<const Json*>> results;
+  for (const Json& result : run["results"]) {
+    const std::string subcommand = TextOf(result, "subcommand");
+    if (results[subcommand].empty()) subcommands.push_back(subcommand);
+    results[subcommand].push_back(&result);
+  }
+  std::vector<NamedChart> charts;
+  for (const std::string& subcommand : subcommands) {
+    for (const Picture& picture : Pictures()) {
+      Chart chart = ChartOf(results[subcommand], subcommand, picture);
+      if (chart.series.empty()) continue;
+      charts.push_back({absl::StrCat(subcommand, "-", picture.name), std::move(chart)});
+    }
+  }
+  return charts;
+}
+
+std::string RunHtml(const Json& run) {
+  std::string html = kHtmlHead;
+  Json about = run;
+  about.erase("results");
+  absl::StrAppend(&html, "<p>", EscapeXml(TextOf(run, "started")), ", commit ",
+                  EscapeXml(TextOf(run, "commit")),
+                  ". Bars are the intervals of the medians; raw is the bare library under the "
+                  "transport, measured in turn.</p>\n");
+  for (const NamedChart& named : RunCharts(run)) html += ToSvg(named.chart);
+  absl::StrAppend(&html, "<div class=\"wide\">", HtmlTable(run), "</div><pre>",
+                  EscapeXml(about.dump(2, ' ', false, Json::error_handler_t::replace)),
+                  "</pre></body></html>\n");
+  return html;
+}
+
+}  // namespace bench
