@@ -10,6 +10,8 @@
 
 #include "absl/strings/escaping.h"
 #include "compression/common/float_bits.h"
+#include "compression/common/kernel_testing.h"
+#include "compression/sparse_lossless/compare.h"
 #include "compression/sparse_lossless/difference.h"
 #include "compression/sparse_lossless/packed.h"
 #include "gtest/gtest.h"
@@ -58,7 +60,7 @@ std::string Hex(const Bytes& bytes) {
 }
 
 template <typename Word>
-class Differences : public testing::Test {
+class Differences : public ::testing::Test {
  protected:
   std::vector<Word> Random(size_t elements) {
     std::vector<Word> words(elements);
@@ -84,7 +86,7 @@ class Differences : public testing::Test {
   std::mt19937_64 random_{20240911};
 };
 
-using Words = testing::Types<uint16_t, uint32_t>;
+using Words = ::testing::Types<uint16_t, uint32_t>;
 TYPED_TEST_SUITE(Differences, Words);
 
 TYPED_TEST(Differences, EveryLengthArrivesBitForBit) {
@@ -255,6 +257,42 @@ TEST(Difference, TwoPercentOfChangedBf16WeightsTakeAtMostFourPercentOfTheBytes) 
     EXPECT_LE(share, 0.02) << "the aim is 0.04; the spec says 0.0152";
     ASSERT_EQ(Applied(bytes, from), to);
   }
+}
+
+// A word's difference, and where vectors of no instruction set may begin.
+template <typename Word>
+void ExpectEveryWordCompared(bool from_zeros) {
+  std::mt19937_64 random(11);
+  constexpr size_t kMasks = 5;
+  for (const uint64_t chance : {0u, 1u, 32u, 63u, 64u}) {
+    std::vector<Word> from(kMasks * kWordsPerMask + 1), to(from.size());
+    std::vector<uint64_t> expected(kMasks);
+    for (size_t i = 1; i < from.size(); ++i) {
+      const bool changed = random() % 64 < chance;
+      if (!from_zeros) from[i] = static_cast<Word>(random());
+      to[i] = static_cast<Word>(from[i] ^ (changed ? Word{1} << random() % (8 * sizeof(Word)) : 0));
+      expected[(i - 1) / kWordsPerMask] |= uint64_t{changed} << (i - 1) % kWordsPerMask;
+    }
+    for (size_t odd = 0; odd < 2; ++odd) {  // at an odd address as well
+      Bytes before(BytesOf(from).size() + 1), after(before.size());
+      std::memcpy(before.data() + odd, from.data(), before.size() - 1);
+      std::memcpy(after.data() + odd, to.data(), after.size() - 1);
+      std::vector<uint64_t> masks(kMasks);
+      const Versions versions{from_zeros ? nullptr : before.data() + odd, after.data() + odd,
+                              from.size(), sizeof(Word)};
+      CompareWords(versions, 1, kMasks, masks.data());
+      ASSERT_EQ(masks, expected) << "chance " << chance << " odd " << odd;
+    }
+  }
+}
+
+TEST(CompareWords, EveryInstructionSetFindsEachChangedBit) {
+  testing::OnEveryTarget([] {
+    for (const bool from_zeros : {false, true}) {
+      ExpectEveryWordCompared<uint16_t>(from_zeros);
+      ExpectEveryWordCompared<uint32_t>(from_zeros);
+    }
+  });
 }
 
 TEST(Packed, EveryWidthAndCountComesBack) {

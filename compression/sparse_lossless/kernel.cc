@@ -1,17 +1,18 @@
 #include "compression/sparse_lossless/kernel.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "compression/common/float_bits.h"
-#include "compression/sparse_lossless/packed.h"
+#include "compression/sparse_lossless/compare.h"
 
 namespace tideway::compression {
 namespace {
 
 constexpr size_t kBlockHeaderBytes = 2;
-// Compared at once: most of these are unchanged where few words are.
-constexpr size_t kWordsCompared = 16;
+// So many masks of 64 words that both versions' words stay in the first cache until the changes are taken.
+constexpr size_t kMasksAtOnce = 32;
 
 template <typename Word>
 Word LoadWord(const std::byte* words, size_t i) {
@@ -69,19 +70,6 @@ class BlockWriter {
   size_t at_ = 0;
 };
 
-template <typename Word, bool kFromZeros>
-bool Same(const Versions& versions, size_t first) {
-  constexpr size_t kBytes = kWordsCompared * sizeof(Word);
-  const std::byte* const to = versions.to + first * sizeof(Word);
-  uint64_t different = 0;
-  for (size_t i = 0; i < kBytes / sizeof(uint64_t); ++i) {
-    uint64_t before = 0;
-    if constexpr (!kFromZeros) before = LoadWord<uint64_t>(versions.from + first * sizeof(Word), i);
-    different |= LoadWord<uint64_t>(to, i) ^ before;
-  }
-  return different == 0;
-}
-
 // Changes that wait until a block is full.
 template <typename Word, bool kFromZeros>
 class Collector {
@@ -90,12 +78,23 @@ class Collector {
 
   size_t changes() const { return changes_; }
 
-  // Without a branch on whether a word has changed: where some have, that is hard to foresee.
-  // REQUIRES: last - first <= kWordsCompared.
+  // The words from `first` on that `mask` says have changed.
+  bool TakeMask(size_t first, uint64_t mask) {
+    if (std::popcount(mask) > kDense) return Take(first, first + kWordsPerMask);
+    for (; mask != 0; mask &= mask - 1) {
+      const size_t i = first + static_cast<size_t>(std::countr_zero(mask));
+      gaps_[waiting_] = static_cast<uint32_t>(i - next_);
+      numbers_[waiting_++] = NumberOf<Word>(StepAt(i));
+      next_ = i + 1;
+    }
+    return waiting_ < kChangesPerBlock || Flush();
+  }
+
+  // Without a branch on whether a word has changed: where many have, that is hard to foresee.
+  // REQUIRES: last - first <= kWordsPerMask.
   bool Take(size_t first, size_t last) {
     for (size_t i = first; i < last; ++i) {
-      const Word from = kFromZeros ? Word{0} : LoadWord<Word>(versions_.from, i);
-      const auto step = static_cast<Word>(LoadWord<Word>(versions_.to, i) - from);
+      const Word step = StepAt(i);
       gaps_[waiting_] = static_cast<uint32_t>(i - next_);
       numbers_[waiting_] = NumberOf<Word>(step);
       waiting_ += step != 0 ? 1 : 0;
@@ -116,23 +115,36 @@ class Collector {
   }
 
  private:
+  // From so many changes of 64 words on, going over all of them is the quicker way.
+  static constexpr int kDense = 24;
+
+  Word StepAt(size_t i) const {
+    const Word from = kFromZeros ? Word{0} : LoadWord<Word>(versions_.from, i);
+    return static_cast<Word>(LoadWord<Word>(versions_.to, i) - from);
+  }
+
   const Versions& versions_;
   BlockWriter& writer_;
   size_t changes_ = 0;
   size_t next_ = 0;  // the first position behind the last change
   size_t waiting_ = 0;
-  uint32_t gaps_[kChangesPerBlock + kWordsCompared];
-  uint32_t numbers_[kChangesPerBlock + kWordsCompared];
+  // Fewer than a block wait before further 64 words are taken.
+  uint32_t gaps_[kChangesPerBlock + kWordsPerMask];
+  uint32_t numbers_[kChangesPerBlock + kWordsPerMask];
 };
 
 template <typename Word, bool kFromZeros>
 EncodedChanges Encode(const Versions& versions, absl::Span<std::byte> out) {
   BlockWriter writer(out);
   Collector<Word, kFromZeros> collector(versions, writer);
+  uint64_t masks[kMasksAtOnce];
   size_t first = 0;
-  for (; versions.elements - first >= kWordsCompared; first += kWordsCompared) {
-    if (Same<Word, kFromZeros>(versions, first)) continue;
-    if (!collector.Take(first, first + kWordsCompared)) return {};
+  while (versions.elements - first >= kWordsPerMask) {
+    const size_t count = std::min(kMasksAtOnce, (versions.elements - first) / kWordsPerMask);
+    CompareWords(versions, first, count, masks);
+    for (size_t m = 0; m < count; ++m, first += kWordsPerMask) {
+      if (masks[m] != 0 && !collector.TakeMask(first, masks[m])) return {};
+    }
   }
   if (!collector.Take(first, versions.elements) || !collector.Flush()) return {};
   return {true, writer.bytes(), collector.changes()};

@@ -8,10 +8,11 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
+#include "compression/sparse_lossless/packed.h"
 
 namespace tideway::compression {
 
-inline constexpr size_t kChangesPerBlock = 64;
+inline constexpr size_t kChangesPerBlock = kPackedMax;
 
 struct Versions {
   const std::byte* from;  // null: all zeros

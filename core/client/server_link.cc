@@ -16,8 +16,8 @@ constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
 constexpr absl::Duration kStableAfter = absl::Seconds(5);
 constexpr absl::Duration kLeaseMin = absl::Milliseconds(30);
 constexpr absl::Duration kLeaseMax = absl::Hours(24);
-// Heartbeats also carry the worker's status, which people watch.
-constexpr absl::Duration kHeartbeatMax = absl::Seconds(1);
+// People watch the worker's status: what is new in it goes out as soon as this.
+constexpr absl::Duration kStatusAge = absl::Seconds(1);
 
 bool MayBeBetterLater(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
@@ -436,6 +436,7 @@ absl::Status ServerLink::OnWelcome(absl::Span<const std::byte> payload) {
   // A server counts a pull until the answer has left it, which it may notice later than we do: half of what it allows.
   pulls_.OnReady(shared_->config.options.bytes_in_flight_max,
                  std::min<size_t>(welcome->pulls_in_flight_max(), kPullsInFlightMax) / 2);
+  told_ = {};
   ArmHeartbeat();
   if (!std::exchange(was_ready_, true)) {
     if (auto event = std::exchange(events_.first_ready, nullptr); event != nullptr) event();
@@ -463,7 +464,9 @@ absl::Status ServerLink::OnReply(const wire::FrameHeader& header,
 
 void ServerLink::ArmHeartbeat() {
   if (lease_ == absl::ZeroDuration()) return;
-  timer_ = shared_->tasks.At(shared_->tasks.Now() + std::min(lease_ / 3, kHeartbeatMax),
+  const absl::Duration third = lease_ / 3;
+  looks_per_heartbeat_ = static_cast<int>(absl::Ceil(third, kStatusAge) / kStatusAge);
+  timer_ = shared_->tasks.At(shared_->tasks.Now() + third / looks_per_heartbeat_,
                              [this, attempt = attempt_] {
                                if (attempt == attempt_ && ready()) Heartbeat();
                              });
@@ -475,7 +478,10 @@ void ServerLink::Heartbeat() {
     Break(absl::UnavailableError(absl::StrCat("silent for ", absl::FormatDuration(silence))));
     return;
   }
-  SendStatus();
+  if (++told_.looks >= looks_per_heartbeat_ || told_.status != shared_->status ||
+      told_.switches != report_.switches()) {
+    SendStatus();
+  }
   ArmHeartbeat();
 }
 
@@ -485,6 +491,7 @@ void ServerLink::SendStatus() {
   *heartbeat.mutable_status() = wire::ToProto(shared_->status);
   heartbeat.set_transport(path_.provider);
   heartbeat.set_transport_switches(report_.switches());
+  told_ = {shared_->status, report_.switches(), 0};
   requests_.Add(std::move(request), absl::InfiniteFuture(), [](const auto&) {});
 }
 

@@ -25,8 +25,9 @@
 // With an auto:// address, a path that breaks is given up, and the next one is looked for: what was not acknowledged is sent
 // again over that.
 //
-// Heartbeats go out every third of the lease, and a connection that shows no sign of life for two thirds of it is closed:
-// what the network has swallowed silently is then sent again before the lease is lost.
+// Heartbeats go out every third of the lease, and within a second where the worker's status is new. A connection that shows no
+// sign of life for two thirds of the lease is closed: what the network has swallowed silently is then sent again before the
+// lease is lost.
 //
 // Threads: the state strand. Frames are checked, and payloads placed, on the transport's thread.
 
@@ -147,6 +148,13 @@ class ServerLink final : public FrameSender {
   uint64_t session_ = 0;
   uint64_t last_request_id_ = 0;
   absl::Duration lease_ = absl::ZeroDuration();
+  int looks_per_heartbeat_ = 1;  // at whether the peer lives and the status is new
+  struct Told {                  // what the last heartbeat said
+    WorkerStatus status = {};
+    uint64_t switches = UINT64_MAX;  // none was sent
+    int looks = 0;                   // since then
+  };
+  Told told_;
   Backoff backoff_;
   TimerId timer_ = 0;  // of the rest, the handshake or the heartbeat: never two of them at once
   // Since when the server gave no useful answer. A handshake alone does not end it: a server that shakes hands and drops

@@ -309,6 +309,22 @@ TEST_F(ClientFaults, HeartbeatsGoOutEveryThirdOfTheLeaseAndCarryTheStatus) {
   EXPECT_THAT(server.attempts, SizeIs(1)) << "an idle connection with a living peer stays";
 }
 
+TEST_F(ClientFaults, AnIdleWorkerOnlyKeepsItsLeaseAndANewStatusGoesOutWithinASecond) {
+  server.welcome.set_lease_ms(15000);
+  CreateAndJoin();
+  executor.RunFor(absl::Milliseconds(21500));
+  EXPECT_THAT(server.Received(FrameType::kRequest), SizeIs(5)) << "at 1, 6, 11, 16 and 21 s";
+  client->SetStatus({.inner_step = 7});
+  executor.RunFor(absl::Seconds(1));
+  const auto requests = server.Received(FrameType::kRequest);
+  ASSERT_THAT(requests, SizeIs(6));
+  wire::ControlRequest request;
+  ASSERT_TRUE(request.ParseFromString(requests.back().payload));
+  EXPECT_EQ(request.heartbeat().status().inner_step(), 7u);
+  executor.RunFor(absl::Seconds(4));
+  EXPECT_THAT(server.Received(FrameType::kRequest), SizeIs(6)) << "the status is no longer new";
+}
+
 TEST_F(ClientFaults, AnUnansweredAssignmentIsAskedAgainForTheSameCycle) {
   int answered = 0;
   server.on_frame = [&](FakeConnection& connection, const Frame& frame) {

@@ -21,6 +21,8 @@ struct WorkerStatus {
   // Of error feedback, after the last exchange (ResidualStats): how much still waits here to be sent.
   double residual_norm = 0;
   double residual_density = 0;
+
+  bool operator==(const WorkerStatus&) const = default;
 };
 
 struct WorkerStats {
