@@ -47,3 +47,4 @@ install(FILES "${PROJECT_BINARY_DIR}/TidewayConfig.cmake"
               cmake/Findzstd.cmake
         DESTINATION "${tideway_package_dir}")
 
+include(DebianPackages)

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/wire/control.h"
+#include "core/wire/layout_outline.h"
 #include "tideway/version.h"
 
 namespace tideway {
@@ -178,7 +179,7 @@ void ServerLink::SendHello() {
   hello.set_incarnation(config.incarnation);
   hello.set_observer(config.options.observer);
   hello.set_layout_fingerprint(config.layout.fingerprint());
-  hello.set_layout_summary(config.layout.ToString());
+  wire::DescribeLayout(config.layout, hello);
   hello.set_server_index(index_);
   hello.set_servers(config.layout.servers());
   hello.set_unhashed(connection_->info().in_memory);
