@@ -16,8 +16,6 @@
 #include <thread>
 #include <utility>
 
-#include "bench/common/histogram.h"
-
 namespace bench {
 namespace {
 
@@ -192,17 +190,20 @@ void RunClient(const Work& work) {
   std::fflush(stdout);
   std::string line;
   while (std::getline(std::cin, line) && line.starts_with("go ")) {
+    if (work.beside != nullptr) (void)work.beside();  // what was before
     const Measured measured = Repeat(work, std::stod(line.substr(3)), 1);
+    const std::string beside =
+        work.beside == nullptr ? "" : ", \"beside_ns\": " + ToJson(work.beside());
     const uint64_t operations = measured.latencies.count();
     pushes += operations;
     std::printf(
         "{\"operations\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_s\": %.6f, "
-        "\"median_us\": %.3f, \"pushes\": %llu, \"verified\": %s, \"histogram_ns\": %s}\n",
+        "\"median_us\": %.3f, \"pushes\": %llu, \"verified\": %s, \"histogram_ns\": %s%s}\n",
         static_cast<unsigned long long>(operations),
         static_cast<unsigned long long>(operations) * work.bytes, measured.seconds, measured.cpu_s,
         1e-3 * measured.latencies.Quantile(0.5),
         static_cast<unsigned long long>(work.pushes ? pushes : 0), work.check() ? "true" : "false",
-        ToJson(measured.latencies).c_str());
+        ToJson(measured.latencies).c_str(), beside.c_str());
     std::fflush(stdout);
   }
 }

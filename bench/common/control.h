@@ -6,7 +6,7 @@
 //              quit       ends the process; so does the end of stdin
 //   client   connects, warms up, prints {"ready": true}; then, for each line "go SECONDS", works for that long and prints
 //            {"operations", "bytes", "seconds", "cpu_s", "median_us", "histogram_ns": pairs of bucket and count (histogram.h),
-//             "pushes": since the start, "verified"}
+//             "pushes": since the start, "verified"}, some also "beside_ns"
 //
 // So the driver can mark the server's CPU time just before and just after, and the same driver measures anything.
 
@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+
+#include "bench/common/histogram.h"
 
 namespace bench {
 
@@ -45,6 +47,8 @@ struct Work {
   std::function<void()> drain = [] {};
   std::function<void(Ended ended)> begin = nullptr;
   std::function<bool()> check = [] { return true; };
+  // Latencies of what went on beside the operations since the last call: told as "beside_ns", in the form of "histogram_ns".
+  std::function<Histogram()> beside = nullptr;
 };
 void RunClient(const Work& work);
 

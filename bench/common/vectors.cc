@@ -17,8 +17,8 @@ constexpr size_t kPeriod = 5;
 void Vector::Free::operator()(float* memory) const { std::free(memory); }
 
 Vector::Vector(size_t elements) : elements_(elements) {
-  const size_t bytes =
-      (elements * sizeof(float) + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
+  const size_t pages = (elements * sizeof(float) + kHugePageBytes - 1) / kHugePageBytes;
+  const size_t bytes = std::max<size_t>(pages, 1) * kHugePageBytes;
   void* memory = std::aligned_alloc(kHugePageBytes, bytes);
   if (memory == nullptr) throw std::bad_alloc();
   (void)madvise(memory, bytes, MADV_HUGEPAGE);

@@ -21,7 +21,6 @@
 #include "bench/driver/report.h"
 #include "bench/driver/result.h"
 #include "tools/exit_status.h"
-#include "tools/size_text.h"
 
 namespace bench {
 namespace {
@@ -30,17 +29,23 @@ using Json = nlohmann::json;
 using tideway::tools::kDoneStatus;
 using tideway::tools::kFailedStatus;
 using tideway::tools::kUsageStatus;
-using tideway::tools::SizeText;
 
 std::vector<Case> CasesOf(const Flags& flags, const std::vector<std::string>& transports) {
   std::vector<Case> cases;
+  const auto add = [&](const std::string& form, const std::string& transport,
+                       const std::string& codec) {
+    for (const size_t size : flags.sizes) {
+      for (const size_t workers : flags.workers) {
+        cases.push_back({form, transport, size, codec, workers});
+      }
+    }
+  };
   for (const std::string& transport : transports) {
     for (const std::string& form : flags.forms) {
-      for (const std::string& codec : flags.codecs) {
-        for (const size_t size : flags.sizes) {
-          if (form == "pull" && codec != flags.codecs.front()) continue;  // codecs are of pushes
-          cases.push_back({form, transport, size, form == "pull" ? "identity" : codec});
-        }
+      if (form == "pull") {  // codecs are of pushes
+        add(form, transport, "identity");
+      } else {
+        for (const std::string& codec : flags.codecs) add(form, transport, codec);
       }
     }
   }
@@ -106,8 +111,7 @@ class Run {
  private:
   void Fail(const Case& what, const absl::Status& status) {
     failures_.push_back({what, std::string(status.message())});
-    err_ << "tideway-bench: " << what.subcommand << " " << what.transport << " " << what.codec
-         << " " << SizeText(what.size_bytes) << ": " << status.message() << std::endl;
+    err_ << "tideway-bench: " << NameOf(what) << ": " << status.message() << std::endl;
   }
 
   Json Document() const {

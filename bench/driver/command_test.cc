@@ -95,12 +95,36 @@ TEST(BenchCommand, APushBesideRawGivesEveryFigureOfTheSchema) {
 }
 
 TEST(BenchCommand, EverySubcommandPrintsALine) {
-  for (const std::string subcommand : {"pull", "latency", "bandwidth"}) {
+  for (const std::string subcommand : {"pull", "latency", "bandwidth", "bidir"}) {
     const Answer answer = Ask(Short({subcommand, "--size", "64KiB"}));
     EXPECT_EQ(answer.status, kDoneStatus) << answer.err;
     EXPECT_THAT(answer.out, AllOf(HasSubstr("  64 KiB  "), HasSubstr("\n" + subcommand)));
     EXPECT_EQ(answer.err, "");
   }
+}
+
+TEST(BenchCommand, PushPullCountsBothDirectionsBesideRaw) {
+  const Answer answer = Ask(Short({"push-pull", "--size", "64KiB", "--raw", "--json", "-"}));
+  ASSERT_EQ(answer.status, kDoneStatus) << answer.err;
+  const Json json = answer.json();
+  const Json& result = json["results"][0];
+  const double bytes = 1e9 * result["goodput_gbytes_per_s"].get<double>() *
+                       result["seconds"].get<double>() / result["operations"].get<double>();
+  EXPECT_NEAR(bytes, 2 * 65536, 1);
+  EXPECT_GT(result["raw"]["goodput_gbytes_per_s"].get<double>(), 0);
+}
+
+TEST(BenchCommand, IncastTellsHowLongSmallPushesWaited) {
+  const Answer answer =
+      Ask(Short({"incast", "--workers", "3", "--size", "64KiB", "--raw", "--json", "-"}));
+  ASSERT_EQ(answer.status, kDoneStatus) << answer.err;
+  const Json json = answer.json();
+  const Json& result = json["results"][0];
+  EXPECT_EQ(result["workers"], 3);
+  EXPECT_GT(result["small_push_latency_us"]["p99"].get<double>(), 0);
+  EXPECT_FALSE(result.contains("raw")) << "no raw program does incast";
+  EXPECT_THAT(Ask(Short({"incast", "--codec", "int8", "--size", "4KiB", "--workers", "1"})).err,
+              HasSubstr("--codec=identity"));
 }
 
 TEST(BenchCommand, BothEndsMayBeInOneProcess) {
@@ -173,6 +197,7 @@ TEST(BenchCommand, WrongFlagsAreRefusedInOneSentenceWithTheWayToHelp) {
                                              {"push", "--outstanding", "2"},
                                              {"bandwidth", "--outstanding", "0"},
                                              {"pull", "extra"},
+                                             {"incast", "--workers", "0"},
                                              {"compare", "a.json"},
                                              {"report"}}) {
     const Answer answer = Ask(wrong);

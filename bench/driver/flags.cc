@@ -18,7 +18,9 @@ namespace {
 constexpr int kRoundsMax = 1000;
 constexpr double kSecondsMax = 600;
 constexpr size_t kOutstandingMax = 64;
+constexpr size_t kWorkersMax = 4096;
 
+constexpr char kIncast[] = "incast";
 constexpr char kCompare[] = "compare";
 constexpr char kReport[] = "report";
 
@@ -33,6 +35,9 @@ constexpr Subcommand kSubcommands[] = {
     {"pull", "one pull at a time, from a server's vector into a worker's", "64MiB"},
     {"latency", "from a small push to its acknowledgement; ratios are of the median", "4KiB"},
     {"bandwidth", "pushes, several under way at a time", "64MiB", 4},
+    {"push-pull", "a push, and the pull that has it, as a worker's cycle does", "64MiB"},
+    {"bidir", "a push and a pull at the same time", "64MiB"},
+    {kIncast, "many workers push to one server, while another one pushes 4 KiB", "4MiB"},
     {"matrix", "pushes and pulls of all sizes, over all transports", "4KiB..64MiB"},
     {kCompare, "two runs, case by case; fails on a regression"},
     {kReport, "a run's JSON as CSV, as a page or as pictures"},
@@ -45,6 +50,7 @@ constexpr char kFooter[] = R"(Examples:
   tideway-bench latency --transport all --wait spin
   tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
 
+  tideway-bench incast --transport tcp --workers 2,128 --size 1MiB
   tideway-bench matrix --transport tcp,ucx --raw --json b.json --html b.html
   tideway-bench compare a.json b.json --threshold 5
   tideway-bench report b.json --csv - --svg pictures
@@ -189,6 +195,14 @@ absl::StatusOr<Parsed> ParseFlags(const std::vector<std::string>& arguments) {
       AddReport(*command, parsed);
     } else {
       AddFlags(*command, parsed.flags, texts);
+    }
+    if (parsed.flags.subcommand == kIncast) {
+      parsed.flags.workers = {2, 8, 32, 128};
+      command->add_option("--workers", parsed.flags.workers, "that push, each one push at a time")
+          ->delimiter(',')
+          ->type_name("N[,N...]")
+          ->capture_default_str()
+          ->check(CLI::Range(size_t{1}, kWorkersMax));
     }
     if (subcommand.outstanding > 1) {
       command

@@ -25,9 +25,10 @@ struct Flags {
   double seconds = 0.5;
   std::string wait = "block";
   size_t outstanding = 1;
-  size_t fragment_bytes = 0;  // 0: Tideway's default
-  std::string congestion;     // of TCP; empty: the host's
-  std::string connect;        // where the server's ends run; empty: on this host
+  std::vector<size_t> workers = {0};  // of incast: numbers of workers; 0: it isn't incast
+  size_t fragment_bytes = 0;          // 0: Tideway's default
+  std::string congestion;             // of TCP; empty: the host's
+  std::string connect;                // where the server's ends run; empty: on this host
 };
 
 struct Parsed {

@@ -16,10 +16,16 @@ using tideway::tools::SizeText;
 
 constexpr absl::Duration kTrial = absl::Milliseconds(150);
 
+const char* FormOf(const Case& what) {
+  const bool pushes = what.subcommand == "latency" || what.subcommand == "bandwidth";
+  return pushes ? "push" : what.subcommand.c_str();
+}
+
 Load LoadOf(const Case& what, const MeasureSettings& settings) {
-  return {.push = what.subcommand != "pull",
+  return {.form = FormOf(what),
           .bytes = what.size_bytes,
           .outstanding = settings.outstanding,
+          .workers = what.workers,
           .spin = settings.spin,
           .codec = what.codec};
 }
@@ -92,8 +98,7 @@ class Rounds {
 
   void Show(const std::string& step) {
     const Case& what = result_.what;
-    progress_.Begin(absl::StrCat(what.subcommand, " ", what.transport, " ", what.codec, " ",
-                                 SizeText(what.size_bytes), ": ", step));
+    progress_.Begin(absl::StrCat(NameOf(what), ": ", step));
   }
 
   const MeasureSettings& settings_;
@@ -109,7 +114,7 @@ class Rounds {
 
 size_t StepsOf(const Case& what, const MeasureSettings& settings) {
   const auto rounds = static_cast<size_t>(settings.rounds);
-  if (!settings.raw || !HasRaw(what.transport)) return rounds;
+  if (!settings.raw || !HasRaw(what.transport, FormOf(what))) return rounds;
   const size_t chunks = RawChunks(what.size_bytes).size();
   return 2 * rounds + (chunks > 1 ? chunks : 0);
 }

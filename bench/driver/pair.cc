@@ -103,6 +103,7 @@ class Pair {
                          .seconds = fields.Get<double>("seconds"),
                          .client_cpu_s = fields.Get<double>("cpu_s"),
                          .server_cpu_s = *after - *before};
+    if (answer->contains("beside_ns")) measured.small_pushes = fields.GetHistogram("beside_ns");
     const auto pushes = fields.Get<uint64_t>("pushes");
     const bool client_verified = fields.Get<bool>("verified");
     if (!fields.status().ok()) return fields.status();

@@ -31,7 +31,8 @@ struct PairCommand {
 // One repetition.
 struct Measured {
   Histogram latencies;  // of operations, from begin to end; its count is the number of operations
-  uint64_t bytes = 0;   // of payload, as fp32
+  Histogram small_pushes;  // of incast: what went on beside them
+  uint64_t bytes = 0;      // of payload, as fp32
   double seconds = 0;
   double client_cpu_s = 0;
   double server_cpu_s = 0;  // 0 where the client is both ends

@@ -13,7 +13,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "bench/driver/result.h"
-#include "tools/size_text.h"
 
 namespace bench {
 namespace {
@@ -40,6 +39,9 @@ const std::vector<Column>& Columns() {
       {"latency_us_p99", {"latency_us", "p99"}},
       {"latency_us_p99.9", {"latency_us", "p99.9"}},
       {"cpu_s_per_gb", {"cpu_s_per_gb"}},
+      {"workers", {"workers"}},
+      {"small_push_us_p50", {"small_push_latency_us", "p50"}},
+      {"small_push_us_p99", {"small_push_latency_us", "p99"}},
       {"raw_goodput_gbytes_per_s", {"raw", "goodput_gbytes_per_s"}},
       {"raw_latency_us_p50", {"raw", "latency_us", "p50"}},
       {"raw_cpu_s_per_gb", {"raw", "cpu_s_per_gb"}},
@@ -111,8 +113,10 @@ Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcom
   std::map<std::string, std::vector<const Json*>> lines;  // by transport and codec
   for (const Json* result : results) {
     const std::string codec = TextOf(*result, "codec");
-    lines[absl::StrCat(TextOf(*result, "transport"), codec == "identity" ? "" : " ",
-                       codec == "identity" ? "" : codec)]
+    const double workers = Figure(*result, {"workers"});
+    lines[absl::StrCat(TextOf(*result, "transport"),
+                       codec == "identity" ? "" : absl::StrCat(" ", codec),
+                       workers > 0 ? absl::StrCat(" of ", workers) : "")]
         .push_back(result);
   }
   Chart chart = {.title = absl::StrCat(subcommand, ": ", picture.title),
@@ -191,10 +195,12 @@ absl::StatusOr<Json> ReadRun(const std::string& file) {
 }
 
 std::string CaseName(const Json& result) {
-  const double size = Figure(result, {"size_bytes"});
-  return absl::StrCat(
-      TextOf(result, "subcommand"), " ", TextOf(result, "transport"), " ", TextOf(result, "codec"),
-      " ", size >= 0 && size < 0x1p53 ? tideway::tools::SizeText(static_cast<size_t>(size)) : "");
+  const auto whole = [&](const char* key) {
+    const double number = Figure(result, {key});
+    return number >= 0 && number < 0x1p53 ? static_cast<size_t>(number) : 0;
+  };
+  return NameOf({TextOf(result, "subcommand"), TextOf(result, "transport"), whole("size_bytes"),
+                 TextOf(result, "codec"), whole("workers")});
 }
 
 double Figure(const Json& result, const Path& path) {

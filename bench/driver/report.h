@@ -17,7 +17,7 @@ namespace bench {
 // A run from a file. NOT_FOUND: it can't be read; INVALID_ARGUMENT: it is not what tideway-bench writes.
 absl::StatusOr<nlohmann::json> ReadRun(const std::string& file);
 
-// "push tcp identity 64 MiB": tells results of a run apart.
+// As NameOf of its case.
 std::string CaseName(const nlohmann::json& result);
 // The number at a path of keys; NaN where there is none.
 double Figure(const nlohmann::json& result, const std::vector<std::string>& path);

@@ -44,6 +44,11 @@ Json LatencyJson(const Histogram& latencies) {
   return json;
 }
 
+void AddSmallPushes(const Summary& summary, Json& json) {
+  if (summary.small_pushes.count() == 0) return;
+  json["small_push_latency_us"] = LatencyJson(summary.small_pushes);
+}
+
 Json SideJson(const std::vector<Measured>& rounds) {
   const Summary summary = Summarise(rounds);
   return {{"goodput_gbytes_per_s", summary.goodput_gbytes_per_s.median},
@@ -63,10 +68,12 @@ Json SideJson(const std::vector<Measured>& rounds) {
 }
 
 Json CaseJson(const Case& what) {
-  return {{"subcommand", what.subcommand},
-          {"transport", what.transport},
-          {"size_bytes", what.size_bytes},
-          {"codec", what.codec}};
+  Json json = {{"subcommand", what.subcommand},
+               {"transport", what.transport},
+               {"size_bytes", what.size_bytes},
+               {"codec", what.codec}};
+  if (what.workers > 0) json["workers"] = what.workers;
+  return json;
 }
 
 std::string Range(const Estimate& estimate) {
@@ -75,6 +82,12 @@ std::string Range(const Estimate& estimate) {
 
 }  // namespace
 
+std::string NameOf(const Case& what) {
+  return absl::StrCat(what.subcommand, " ", what.transport, " ", what.codec, " ",
+                      SizeText(what.size_bytes),
+                      what.workers > 0 ? absl::StrCat(" of ", what.workers) : "");
+}
+
 Summary Summarise(const std::vector<Measured>& rounds) {
   Summary summary = {.goodput_gbytes_per_s = MedianOf(Each(rounds, Goodput)),
                      .p50_us = MedianOf(Each(rounds, Median)),
@@ -82,6 +95,7 @@ Summary Summarise(const std::vector<Measured>& rounds) {
   double gigabytes = 0;
   for (const Measured& round : rounds) {
     summary.latencies.Merge(round.latencies);
+    summary.small_pushes.Merge(round.small_pushes);
     summary.seconds += round.seconds;
     summary.client_cpu_s_per_gb += round.client_cpu_s;
     summary.server_cpu_s_per_gb += round.server_cpu_s;
@@ -107,6 +121,7 @@ Estimate Result::RatioToRaw() const { return by_latency() ? LatencyRatio() : Goo
 Json ToJson(const Result& result) {
   Json json = CaseJson(result.what);
   json.update(SideJson(result.rounds));
+  AddSmallPushes(Summarise(result.rounds), json);
   json["verified"] = true;  // else it would be a failure
   if (result.raw_rounds.empty()) return json;
   Json raw = SideJson(result.raw_rounds);
@@ -139,6 +154,9 @@ std::string ResultTable(const std::vector<Result>& results) {
     for (const char* title : titles) columns.push_back({title, TextTable::kRight});
   };
   right({"size", "GB/s", "interval", "p50 us", "p99 us", "p99.9 us", "CPU s/GB"});
+  const bool incast = std::any_of(results.begin(), results.end(),
+                                  [](const Result& result) { return result.what.workers > 0; });
+  if (incast) right({"workers", "small push p50 us", "p99 us"});
   if (with_raw) right({"raw GB/s", "raw p50 us", "ratio", "interval", "CPU ratio"});
   TextTable table(std::move(columns));
   for (const Result& result : results) {
@@ -156,6 +174,12 @@ std::string ResultTable(const std::vector<Result>& results) {
                                       quantile(0.99),
                                       quantile(0.999),
                                       absl::StrFormat("%.3f", ours.cpu_s_per_gb.median)};
+    if (incast) {
+      cells.push_back(absl::StrCat(result.what.workers));
+      for (const double share : {0.5, 0.99}) {
+        cells.push_back(absl::StrFormat("%.1f", 1e-3 * ours.small_pushes.Quantile(share)));
+      }
+    }
     if (with_raw && result.raw_rounds.empty()) {
       cells.insert(cells.end(), 5, "-");
     } else if (with_raw) {

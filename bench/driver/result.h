@@ -26,7 +26,11 @@ struct Case {
   std::string transport;  // a provider's name
   size_t size_bytes = 0;
   std::string codec = "identity";
+  size_t workers = 0;  // of incast; 0: one
 };
+
+// "push tcp identity 64 MiB", "incast tcp identity 4 MiB of 32": tells cases apart.
+std::string NameOf(const Case& what);
 
 // One side, over all rounds.
 struct Summary {
@@ -35,7 +39,8 @@ struct Summary {
   Estimate cpu_s_per_gb;          // both ends
   double client_cpu_s_per_gb = 0;
   double server_cpu_s_per_gb = 0;
-  Histogram latencies;  // of all rounds together
+  Histogram latencies;     // of all rounds together
+  Histogram small_pushes;  // of incast: what went on beside
   double seconds = 0;
 };
 

@@ -35,7 +35,9 @@ const std::vector<RawWire>& RawWires() {
 }
 
 // Null: there is none.
-const RawWire* FindRawWire(absl::string_view provider) {
+const RawWire* FindRawWire(absl::string_view provider, absl::string_view form) {
+  const bool by_all = form == "push" || form == "pull";
+  if (!by_all && !(form == "push-pull" && provider == "tcp")) return nullptr;
   for (const RawWire& wire : RawWires()) {
     if (wire.provider == provider) return &wire;
   }
@@ -43,7 +45,7 @@ const RawWire* FindRawWire(absl::string_view provider) {
 }
 
 std::vector<std::string> LoadOptions(const Load& load) {
-  return {load.push ? "--form=push" : "--form=pull", absl::StrCat("--bytes=", load.bytes),
+  return {absl::StrCat("--form=", load.form), absl::StrCat("--bytes=", load.bytes),
           absl::StrCat("--outstanding=", load.outstanding)};
 }
 
@@ -159,6 +161,7 @@ absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transp
   if (!start.ok()) return start.status();
   std::vector<std::string> options = LoadOptions(load);
   options.push_back(absl::StrCat("--codec=", load.codec));
+  if (load.form == "incast") options.push_back(absl::StrCat("--workers=", load.workers));
   if (settings.fragment_bytes > 0) {
     options.push_back(absl::StrCat("--fragment=", settings.fragment_bytes));
   }
@@ -174,14 +177,16 @@ absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transp
   return pair;
 }
 
-bool HasRaw(absl::string_view provider) { return FindRawWire(provider) != nullptr; }
+bool HasRaw(absl::string_view provider, absl::string_view form) {
+  return FindRawWire(provider, form) != nullptr;
+}
 
 absl::StatusOr<PairCommand> RawPair(absl::string_view provider, const Load& load,
                                     size_t chunk_bytes, const WireSettings& settings) {
-  const RawWire* const wire = FindRawWire(provider);
+  const RawWire* const wire = FindRawWire(provider, load.form);
   if (wire == nullptr) {
     return absl::NotFoundError(
-        absl::StrCat("no raw program uses what ", provider, " uses; leave --raw out"));
+        absl::StrCat("no raw program does ", load.form, " over what ", provider, " uses"));
   }
   auto start = ServerProgram(wire->program, settings.self);
   if (!start.ok()) return start.status();

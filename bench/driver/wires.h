@@ -19,9 +19,10 @@ namespace bench {
 
 // How an operation is done, the same for all programs.
 struct Load {
-  bool push = true;
+  std::string form = "push";  // push, pull, push-pull, bidir or incast
   size_t bytes = 0;
   size_t outstanding = 1;  // pushes that are not acknowledged yet
+  size_t workers = 0;      // of incast
   bool spin = false;       // both ends poll instead of blocking
   std::string codec = "identity";
 };
@@ -49,8 +50,8 @@ absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transp
                                         absl::string_view provider, const Load& load,
                                         const WireSettings& settings);
 
-// Whether there is a raw program for what that provider uses.
-bool HasRaw(absl::string_view provider);
+// Whether there is a raw program that does this over what that provider uses.
+bool HasRaw(absl::string_view provider, absl::string_view form);
 
 // NOT_FOUND: nothing raw uses that wire; UNAVAILABLE: the program isn't there.
 absl::StatusOr<PairCommand> RawPair(absl::string_view provider, const Load& load,

@@ -1,6 +1,5 @@
 #include "bench/peer/peer.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
@@ -9,90 +8,27 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/common/control.h"
 #include "bench/common/options.h"
 #include "bench/common/vectors.h"
+#include "bench/peer/ends.h"
+#include "bench/peer/incast.h"
 #include "tideway/blocking.h"
-#include "tideway/builtin_codecs.h"
-#include "tideway/builtin_transports.h"
-#include "tideway/client.h"
-#include "tideway/server.h"
 
 namespace bench {
 namespace {
 
-constexpr absl::Duration kJoinTimeout = absl::Seconds(10);
-constexpr absl::Duration kOperationTimeout = absl::Seconds(30);
 constexpr int kDeltaMax = 1000;     // of the deltas for lossy codecs
 constexpr int kPullsUntilOpen = 3;  // fewer than RunClient warms up with
-
-struct Settings {
-  explicit Settings(const Options& options)
-      : uri(options.Text("uri", "tcp://127.0.0.1:0")),
-        push(options.Choice("form", {"push", "pull"}) == "push"),
-        bytes(options.Number("bytes", size_t{64} << 20)),
-        fragment_bytes(options.Number("fragment", tideway::kFragmentBytesDefault)),
-        threads(static_cast<int>(options.Number("threads", 0))),
-        workers(options.Number("workers", 100)),
-        outstanding(std::max<size_t>(options.Number("outstanding", 1), 1)),
-        codec(options.Text("codec", "identity")),
-        known_finite(options.Choice("finite", {"known", "check"}) == "known"),
-        pull(options.Choice("pull", {"any", "asked", "one-sided"})) {}
-
-  std::string uri;
-  bool push;
-  size_t bytes;
-  size_t fragment_bytes;
-  int threads;
-  size_t workers;
-  size_t outstanding;  // pushes that are not acknowledged yet
-  std::string codec;
-  bool known_finite;
-  std::string pull;
-};
-
-void Check(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(status.ToString());
-}
-
-template <typename T>
-T Get(absl::StatusOr<T> result) {
-  Check(result.status());
-  return *std::move(result);
-}
-
-void LogToStderr(tideway::LogLevel level, absl::string_view text) {
-  if (level == tideway::LogLevel::kInfo) return;
-  std::cerr << text << "\n";
-}
-
-tideway::RuntimeOptions MakeRuntimeOptions(const Settings& settings) {
-  return {.transports = tideway::BuiltinTransports(),
-          .codecs = tideway::BuiltinCodecs(),
-          .executor_options = {.threads = settings.threads},
-          .log = LogToStderr};
-}
-
-tideway::Layout MakeLayout(const Settings& settings) {
-  return Get(tideway::Layout::Create(
-      {{"vector", {static_cast<int64_t>(settings.bytes / sizeof(float))}}},
-      {.fragment_bytes_max = std::min(settings.fragment_bytes, settings.bytes)}));
-}
-
-bool IsLossy(const Settings& settings) { return settings.codec != "identity"; }
 
 // Whole numbers in no order, as a lossy codec meets them.
 void FillAtRandom(std::span<float> floats) {
   std::mt19937 random(1);
   for (float& value : floats)
     value = static_cast<float>(static_cast<int>(random() % (2 * kDeltaMax + 1)) - kDeltaMax);
-}
-
-bool AreFinite(const std::vector<float>& floats) {
-  return std::all_of(floats.begin(), floats.end(),
-                     [](float value) { return std::isfinite(value); });
 }
 
 // What the server has subtracted and what the residual still holds is all that was pushed.
@@ -116,86 +52,50 @@ bool NothingIsLost(tideway::Runtime& runtime, tideway::Client& client, std::span
   return true;
 }
 
-// A server of one vector, and whether that is what it must be.
-class VectorServer {
- public:
-  VectorServer(tideway::Runtime& runtime, const Settings& settings) : settings_(settings) {
-    const tideway::Layout layout = MakeLayout(settings);
-    vector_.resize(layout.elements(), 0.0f);
-    if (!settings.push) FillPattern(vector_);
-    server_ = Get(tideway::Server::Start(&runtime,
-                                         {.listen = {settings.uri},
-                                          .outer_optimizer = "sgd:lr=1",
-                                          .sessions_max = std::max<size_t>(256, settings.workers)},
-                                         layout, vector_));
-  }
-
-  std::string address() const { return server_->addresses()[0]; }
-
-  bool Verify(uint64_t pushes) {
-    Check(server_->ReadParameters(absl::MakeSpan(vector_)));
-    if (IsLossy(settings_)) return AreFinite(vector_);  // the client knows what is to come
-    return IsPattern(vector_, settings_.push ? static_cast<double>(pushes) : 1.0);
-  }
-
- private:
-  const Settings& settings_;
-  std::vector<float> vector_;
-  std::unique_ptr<tideway::Server> server_;  // its destructor stops it
-};
-
 void RunServer(const Settings& settings) {
+  if (settings.form == "incast") return RunIncastServer(settings);
   tideway::Runtime runtime(MakeRuntimeOptions(settings));
   VectorServer server(runtime, settings);
   ServeDriver(server.address(), [&](uint64_t pushes) { return server.Verify(pushes); });
 }
 
-std::unique_ptr<tideway::Client> Join(tideway::Runtime& runtime, const Settings& settings,
-                                      const tideway::Layout& layout, const std::string& name) {
-  auto client = Get(tideway::Client::Create(&runtime,
-                                            {.servers = {settings.uri},
-                                             .worker = name,
-                                             .codec_up = settings.codec,
-                                             .one_sided_pull = settings.pull != "asked"},
-                                            layout));
-  Check(tideway::Await(
-      [&](auto done) { client->Join(runtime.executor().Now() + kJoinTimeout, std::move(done)); }));
-  return client;
+// Whether every float is the same whole number of patterns as its neighbours in the period, none or up to `times`: what a pull gets
+// while pushes are being applied.
+bool AreWholePatterns(std::span<const float> floats, uint64_t times) {
+  constexpr size_t kPeriod = 5;  // 1, 2, ... 5, as FillPattern makes it
+  for (size_t i = 0; i < floats.size(); ++i) {
+    const double count = static_cast<double>(floats[i]) / static_cast<double>(1 + i % kPeriod);
+    if (count != std::floor(count) || count < 0 || count > static_cast<double>(times)) return false;
+  }
+  return true;
 }
 
-// A worker that pushes its vector, or pulls into it.
+// A worker that pushes its vector, pulls into one, or both.
 class Worker {
  public:
   Worker(tideway::Runtime& runtime, const Settings& settings)
       : runtime_(runtime),
         settings_(settings),
         layout_(MakeLayout(settings)),
-        vector_(layout_.elements()) {
-    if (settings.push) {
-      if (IsLossy(settings)) {
-        FillAtRandom(vector_.span());
-      } else {
-        FillPattern(vector_.span());
-      }
-      for (float& value : vector_.span()) value = -value;  // the server subtracts
+        delta_(settings.pulls_only() ? 0 : layout_.elements()),
+        pulled_(settings.form == "push" ? 0 : layout_.elements()) {
+    if (settings.lossy()) {
+      FillAtRandom(delta_.span());
+    } else {
+      FillPattern(delta_.span());
     }
+    for (float& value : delta_.span()) value = -value;  // the server subtracts
     client_ = Join(runtime, settings, layout_, "bench");
   }
 
   // To be done over and over.
   Work MakeWork() {
-    return {.bytes = settings_.bytes,
-            .pushes = settings_.push,
-            .outstanding = settings_.push ? settings_.outstanding : 1,  // pulls have one target
+    const bool both = settings_.form == "push-pull" || settings_.form == "bidir";
+    return {.bytes = (both ? 2 : 1) * settings_.bytes,
+            .pushes = !settings_.pulls_only(),
+            .outstanding = settings_.form == "push" ? settings_.outstanding : 1,  // one target
             .operation = nullptr,
-            .begin =
-                [this](Work::Ended ended) {
-                  if (settings_.push) {
-                    Push(std::move(ended));
-                  } else {
-                    Pull(std::move(ended));
-                  }
-                },
+            .begin = [this](Work::Ended ended) { Begin(std::move(ended)); },
             .check = [this] { return Check(); }};
   }
 
@@ -203,49 +103,95 @@ class Worker {
 
  private:
   absl::Time Deadline() const { return runtime_.executor().Now() + kOperationTimeout; }
+  tideway::PushOptions push_options() const {
+    return {.inner_steps = 1, .known_finite = settings_.known_finite};
+  }
+
+  void Begin(Work::Ended ended) {
+    if (settings_.form == "push") {
+      Push(std::move(ended));
+    } else if (settings_.form == "pull") {
+      Pull(std::move(ended));
+    } else if (settings_.form == "push-pull") {
+      PushPull(std::move(ended));
+    } else {
+      PushAndPull(std::move(ended));
+    }
+  }
 
   void Push(Work::Ended ended) {
-    client_->Push(vector_.span(), {.inner_steps = 1, .known_finite = settings_.known_finite},
-                  Deadline(),
-                  [this, ended = std::move(ended)](absl::StatusOr<tideway::PushReport> report) {
-                    ++pushes_;
-                    ended(!report.ok()                           ? report.status().ToString()
-                          : report->applied != report->fragments ? "not all was applied"
-                                                                 : "");
-                  });
+    client_->Push(
+        delta_.span(), push_options(), Deadline(),
+        [this, ended = std::move(ended)](const absl::StatusOr<tideway::PushReport>& report) {
+          ++pushes_;
+          ended(PushError(report));
+        });
   }
 
   void Pull(Work::Ended ended) {
-    client_->Pull(absl::MakeSpan(vector_.data(), vector_.size()), {}, Deadline(),
-                  [this, ended = std::move(ended)](absl::StatusOr<tideway::PullReport> report) {
-                    // The server opens its memory when the first client comes that could read it;
-                    // until then, pulls are asked for.
-                    const bool open = ++pulls_ > kPullsUntilOpen;
-                    ended(!report.ok() ? report.status().ToString()
-                          : settings_.pull == "one-sided" && open &&
-                                  report->one_sided != layout_.fragments().size()
-                              ? "not all was read from the server's memory"
-                              : "");
-                  });
+    client_->Pull(
+        pulled(), {}, Deadline(),
+        [this, ended = std::move(ended)](const absl::StatusOr<tideway::PullReport>& report) {
+          // The server opens its memory when the first client comes that could read it; until
+          // then, pulls are asked for.
+          const bool open = ++pulls_ > kPullsUntilOpen;
+          ended(!report.ok() ? report.status().ToString()
+                : settings_.pull == "one-sided" && open &&
+                        report->one_sided != layout_.fragments().size()
+                    ? "not all was read from the server's memory"
+                    : "");
+        });
   }
 
+  void PushPull(Work::Ended ended) {
+    client_->PushPull(delta_.span(), push_options(), pulled(), {}, Deadline(),
+                      [this, ended = std::move(ended)](
+                          const absl::StatusOr<tideway::Client::PushPullReport>& report) {
+                        ++pushes_;
+                        ended(report.ok() ? PushError(report->push) : report.status().ToString());
+                      });
+  }
+
+  // Both directions at once; ended when both have.
+  void PushAndPull(Work::Ended ended) {
+    struct Both {  // completions come one at a time
+      Work::Ended ended;
+      int left = 2;
+      std::string error;
+    };
+    const auto both = std::make_shared<Both>(Both{.ended = std::move(ended)});
+    const auto one_ended = [both](const std::string& error) {
+      if (both->error.empty()) both->error = error;
+      if (--both->left == 0) both->ended(both->error);
+    };
+    Push(one_ended);
+    Pull(one_ended);
+  }
+
+  absl::Span<float> pulled() { return absl::MakeSpan(pulled_.data(), pulled_.size()); }
+
   bool Check() {
-    if (settings_.push && IsLossy(settings_)) {
-      return NothingIsLost(runtime_, *client_, vector_.span(), pushes_);
+    if (settings_.pulls_only()) return IsPattern(pulled_.span(), 1.0);
+    if (settings_.lossy()) return NothingIsLost(runtime_, *client_, delta_.span(), pushes_);
+    if (!IsPattern(delta_.span(), -1.0)) return false;
+    if (settings_.form == "push-pull") {
+      return IsPattern(pulled_.span(), static_cast<double>(pushes_));
     }
-    return IsPattern(vector_.span(), settings_.push ? -1.0 : 1.0);
+    return AreWholePatterns(pulled_.span(), pushes_);
   }
 
   tideway::Runtime& runtime_;
   const Settings& settings_;
   const tideway::Layout layout_;
-  Vector vector_;
+  Vector delta_;   // empty: it pulls only
+  Vector pulled_;  // empty: it pushes only
   int pulls_ = 0;  // this and the next: completions come one at a time
   uint64_t pushes_ = 0;
   std::unique_ptr<tideway::Client> client_;  // its destructor waits for completions
 };
 
 void RunWorker(const Settings& settings) {
+  if (settings.form == "incast") return RunIncastWorkers(settings);
   tideway::Runtime runtime(MakeRuntimeOptions(settings));
   Worker worker(runtime, settings);
   RunClient(worker.MakeWork());
@@ -253,6 +199,7 @@ void RunWorker(const Settings& settings) {
 
 // Both ends in this process: the only way to meet over inproc://.
 void RunPair(Settings settings) {
+  if (settings.form == "incast") throw std::invalid_argument("incast needs two processes");
   tideway::Runtime runtime(MakeRuntimeOptions(settings));
   VectorServer server(runtime, settings);
   settings.uri = server.address();

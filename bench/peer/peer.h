@@ -9,6 +9,7 @@
 // Push: Client::Push with --codec (identity), one completion per push, --outstanding of them under way; the server's outer optimizer
 // is sgd with lr=1, so that it adds (the delta counts downwards, so the sum is the pattern times minus the number of pushes). Pull:
 // Client::Pull, by --pull from the server's memory without its CPU (one-sided), by asking it (asked), or as the connection can (any).
+// push-pull: Client::PushPull; bidir: a push and a pull at the same time; incast: bench/peer/incast.h, with --workers of them.
 
 #ifndef TIDEWAY_BENCH_PEER_PEER_H_
 #define TIDEWAY_BENCH_PEER_PEER_H_

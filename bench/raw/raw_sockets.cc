@@ -5,7 +5,8 @@
 //
 // Push: the client writes all bytes; the server reads them chunk by chunk into one buffer, adds each chunk to its vector, and
 // writes an acknowledgement of kAckBytes. Pull: the client writes kAckBytes, the server writes its vector, which the client
-// reads straight into its own. One connection, one thread on each side. --wait=spin polls the socket instead of blocking.
+// reads straight into its own. push-pull: a push that is answered with the vector. One connection, one thread on each side.
+// --wait=spin polls the socket instead of blocking.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -77,7 +78,7 @@ class Socket {
 
 struct Settings {
   explicit Settings(const Options& options)
-      : push(options.Choice("form", {"push", "pull"}) == "push"),
+      : form(options.Choice("form", {"push", "pull", "push-pull"})),
         bytes(options.Number("bytes", size_t{64} << 20)),
         chunk(std::min<size_t>(options.Number("chunk", size_t{1} << 20), bytes)),
         spin(options.Choice("wait", {"block", "spin"}) == "spin"),
@@ -85,7 +86,10 @@ struct Settings {
         outstanding(std::max<size_t>(options.Number("outstanding", 1), 1)),
         address(options.Text("address", "127.0.0.1:0")) {}
 
-  bool push;
+  bool push() const { return form != "pull"; }
+  bool pull() const { return form != "push"; }
+
+  std::string form;
   size_t bytes;
   size_t chunk;
   bool spin;
@@ -120,25 +124,22 @@ void ServePeer(const Settings& settings, Socket& peer, Vector& sum) {
   Vector arriving(settings.chunk / sizeof(float));
   char ack[kAckBytes] = {};
   while (true) {
-    if (!settings.push) {
-      if (!peer.Read(ack, kAckBytes)) return;
-      for (size_t at = 0; at < settings.bytes; at += settings.chunk) {
-        peer.Write(sum.data() + at / sizeof(float), std::min(settings.chunk, settings.bytes - at));
-      }
-      continue;
-    }
-    for (size_t at = 0; at < settings.bytes; at += settings.chunk) {
+    if (!settings.push() && !peer.Read(ack, kAckBytes)) return;
+    for (size_t at = 0; settings.push() && at < settings.bytes; at += settings.chunk) {
       const size_t bytes = std::min(settings.chunk, settings.bytes - at);
       if (!peer.Read(arriving.data(), bytes)) return;
       Add(arriving.data(), bytes / sizeof(float), sum.data() + at / sizeof(float));
     }
-    peer.Write(ack, kAckBytes);
+    if (!settings.pull()) peer.Write(ack, kAckBytes);
+    for (size_t at = 0; settings.pull() && at < settings.bytes; at += settings.chunk) {
+      peer.Write(sum.data() + at / sizeof(float), std::min(settings.chunk, settings.bytes - at));
+    }
   }
 }
 
 void RunServer(const Settings& settings) {
   Vector sum(settings.bytes / sizeof(float));
-  if (!settings.push) FillPattern(sum.span());
+  if (!settings.push()) FillPattern(sum.span());
   Socket listener(socket(AF_INET, SOCK_STREAM, 0), false);
   Prepare(listener.descriptor(), settings);
   sockaddr_in address = ParseAddress(settings.address);
@@ -150,7 +151,7 @@ void RunServer(const Settings& settings) {
   const std::string host = settings.address.substr(0, settings.address.rfind(':'));
   ServeDriverAside(
       host + ":" + std::to_string(ntohs(address.sin_port)), [&sum, &settings](uint64_t pushes) {
-        return IsPattern(sum.span(), settings.push ? static_cast<double>(pushes) : 1.0);
+        return IsPattern(sum.span(), settings.push() ? static_cast<double>(pushes) : 1.0);
       });
   while (true) {
     Socket peer(accept(listener.descriptor(), nullptr, nullptr), settings.spin);
@@ -159,8 +160,9 @@ void RunServer(const Settings& settings) {
 }
 
 void RunPeer(const Settings& settings) {
-  Vector vector(settings.bytes / sizeof(float));
-  if (settings.push) FillPattern(vector.span());
+  Vector delta(settings.push() ? settings.bytes / sizeof(float) : 0);
+  Vector pulled(settings.pull() ? settings.bytes / sizeof(float) : 0);
+  FillPattern(delta.span());
   Socket server(socket(AF_INET, SOCK_STREAM, 0), settings.spin);
   Prepare(server.descriptor(), settings);
   sockaddr_in address = ParseAddress(settings.address);
@@ -168,32 +170,37 @@ void RunPeer(const Settings& settings) {
         "connect");
   char ack[kAckBytes] = {};
   size_t under_way = 0;
+  uint64_t pushes = 0;
   const auto await_ack = [&] {
     Check(server.Read(ack, kAckBytes), "the server closed");
     --under_way;
   };
   const auto operation = [&] {
-    if (settings.push) {
-      ++under_way;
-      for (size_t at = 0; at < settings.bytes; at += settings.chunk) {
-        server.Write(vector.data() + at / sizeof(float),
-                     std::min(settings.chunk, settings.bytes - at));
-      }
-      if (under_way == settings.outstanding) await_ack();
-    } else {
-      server.Write(ack, kAckBytes);
-      Check(server.Read(vector.data(), settings.bytes), "the server closed");
+    if (!settings.push()) server.Write(ack, kAckBytes);
+    for (size_t at = 0; at < delta.bytes(); at += settings.chunk) {
+      server.Write(delta.data() + at / sizeof(float), std::min(settings.chunk, delta.bytes() - at));
+    }
+    if (settings.pull()) {
+      Check(server.Read(pulled.data(), settings.bytes), "the server closed");
+      pushes += settings.push() ? 1 : 0;
+    } else if (++under_way == settings.outstanding) {
+      await_ack();
     }
   };
-  RunClient({.bytes = settings.bytes,
-             .pushes = settings.push,
-             .outstanding = settings.push ? settings.outstanding : 1,
+  RunClient({.bytes = delta.bytes() + pulled.bytes(),
+             .pushes = settings.push(),
+             .outstanding = settings.pull() ? 1 : settings.outstanding,
              .operation = operation,
              .drain =
                  [&] {
                    while (under_way > 0) await_ack();
                  },
-             .check = [&] { return IsPattern(vector.span(), 1.0); }});
+             .check =
+                 [&] {
+                   return IsPattern(delta.span(), 1.0) &&
+                          IsPattern(pulled.span(),
+                                    settings.push() ? static_cast<double>(pushes) : 1.0);
+                 }});
 }
 
 }  // namespace

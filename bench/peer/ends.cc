@@ -1,0 +1,104 @@
+#include "bench/peer/ends.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <utility>
+
+#include "bench/common/vectors.h"
+#include "tideway/blocking.h"
+#include "tideway/builtin_codecs.h"
+#include "tideway/builtin_transports.h"
+
+namespace bench {
+namespace {
+
+constexpr absl::Duration kJoinTimeout = absl::Seconds(10);
+constexpr size_t kWorkersMax = 4096;
+constexpr size_t kSessionsMin = 256;  // the server's default
+
+void LogToStderr(tideway::LogLevel level, absl::string_view text) {
+  if (level == tideway::LogLevel::kInfo) return;
+  std::cerr << text << "\n";
+}
+
+bool AreFinite(const std::vector<float>& floats) {
+  return std::all_of(floats.begin(), floats.end(),
+                     [](float value) { return std::isfinite(value); });
+}
+
+}  // namespace
+
+Settings::Settings(const Options& options)
+    : uri(options.Text("uri", "tcp://127.0.0.1:0")),
+      form(options.Choice("form", {"push", "pull", "push-pull", "bidir", "incast"})),
+      bytes(options.Number("bytes", size_t{64} << 20)),
+      fragment_bytes(options.Number("fragment", tideway::kFragmentBytesDefault)),
+      threads(static_cast<int>(options.Number("threads", 0))),
+      workers(options.Number("workers", 100)),
+      outstanding(std::max<size_t>(options.Number("outstanding", 1), 1)),
+      codec(options.Text("codec", "identity")),
+      known_finite(options.Choice("finite", {"known", "check"}) == "known"),
+      pull(options.Choice("pull", {"any", "asked", "one-sided"})) {
+  if (workers < 1 || workers > kWorkersMax) {
+    throw std::invalid_argument("--workers must be from 1 to " + std::to_string(kWorkersMax));
+  }
+  if (form == "incast" && lossy()) {
+    throw std::invalid_argument("incast is measured with --codec=identity, whose sum is exact");
+  }
+}
+
+void Check(const absl::Status& status) {
+  if (!status.ok()) throw std::runtime_error(status.ToString());
+}
+
+tideway::RuntimeOptions MakeRuntimeOptions(const Settings& settings) {
+  return {.transports = tideway::BuiltinTransports(),
+          .codecs = tideway::BuiltinCodecs(),
+          .executor_options = {.threads = settings.threads},
+          .log = LogToStderr};
+}
+
+tideway::Layout MakeLayout(const Settings& settings) {
+  return Get(tideway::Layout::Create(
+      {{"vector", {static_cast<int64_t>(settings.bytes / sizeof(float))}}},
+      {.fragment_bytes_max = std::min(settings.fragment_bytes, settings.bytes)}));
+}
+
+std::unique_ptr<tideway::Client> Join(tideway::Runtime& runtime, const Settings& settings,
+                                      const tideway::Layout& layout, const std::string& name) {
+  auto client = Get(tideway::Client::Create(&runtime,
+                                            {.servers = {settings.uri},
+                                             .worker = name,
+                                             .codec_up = settings.codec,
+                                             .one_sided_pull = settings.pull != "asked"},
+                                            layout));
+  Check(tideway::Await(
+      [&](auto done) { client->Join(runtime.executor().Now() + kJoinTimeout, std::move(done)); }));
+  return client;
+}
+
+std::string PushError(const absl::StatusOr<tideway::PushReport>& report) {
+  if (!report.ok()) return report.status().ToString();
+  return report->applied == report->fragments ? "" : "not all was applied";
+}
+
+VectorServer::VectorServer(tideway::Runtime& runtime, const Settings& settings)
+    : settings_(settings) {
+  const tideway::Layout layout = MakeLayout(settings);
+  vector_.resize(layout.elements(), 0.0f);
+  if (settings.pulls_only()) FillPattern(vector_);
+  server_ = Get(tideway::Server::Start(&runtime,
+                                       {.listen = {settings.uri},
+                                        .outer_optimizer = "sgd:lr=1",
+                                        .sessions_max = std::max(kSessionsMin, settings.workers)},
+                                       layout, vector_));
+}
+
+bool VectorServer::Verify(uint64_t pushes) {
+  Check(server_->ReadParameters(absl::MakeSpan(vector_)));
+  if (settings_.lossy()) return AreFinite(vector_);  // the client knows what is to come
+  return IsPattern(vector_, settings_.pulls_only() ? 1.0 : static_cast<double>(pushes));
+}
+
+}  // namespace bench
