@@ -79,7 +79,7 @@ static void a_server_of_another_layout_is_refused_with_the_tensor_that_differs(v
   EXPECT_OK(tideway_layout_create(tensors, 2, NULL, &other));
   tideway_client* client = NULL;
   EXPECT_FAILS(tideway_client_connect(f.runtime, &f.client, other, 0, &client),
-               TIDEWAY_INVALID_ARGUMENT, "the model does not match this server's");
+               TIDEWAY_INVALID_ARGUMENT, "weight [2, 3] here and weight [3, 2] at the client");
   EXPECT(client == NULL);
   tideway_layout_free(other);
   fixture_stop(&f);

@@ -136,6 +136,47 @@ std::string JsonOf(const ServerStats& stats) {
   return Dump(json);
 }
 
+std::string JsonOf(const PublisherStats& stats) {
+  Json json = {{"epoch", stats.newest.epoch},
+               {"version", stats.newest.version},
+               {"versions", stats.versions},
+               {"bytes_encoded", stats.bytes_encoded},
+               {"seconds_encoding", stats.seconds_encoding},
+               {"links", stats.links},
+               {"bytes_links", stats.bytes_links},
+               {"anchors", stats.anchors},
+               {"chains_sent", stats.chains_sent},
+               {"wholes_sent", stats.wholes_sent},
+               {"bytes_sent", stats.bytes_sent},
+               {"refused", stats.refused},
+               {"subscribers", Json::array()}};
+  for (const PublisherStats::Subscriber& subscriber : stats.subscribers) {
+    json["subscribers"].push_back({{"name", subscriber.name},
+                                   {"peer", subscriber.peer},
+                                   {"version", subscriber.version},
+                                   {"bytes_sent", subscriber.bytes_sent},
+                                   {"being_sent", subscriber.being_sent}});
+  }
+  return Dump(json);
+}
+
+std::string JsonOf(const SubscriberStats& stats) {
+  return Dump({{"connected", stats.connected},
+               {"epoch", stats.id.epoch},
+               {"version", stats.id.version},
+               {"connects", stats.connects},
+               {"installs", stats.installs},
+               {"wholes", stats.wholes},
+               {"frames", stats.frames},
+               {"bytes", stats.bytes},
+               {"bytes_whole", stats.bytes_whole},
+               {"seconds_staging", stats.seconds_staging},
+               {"seconds_install_last", stats.seconds_install_last},
+               {"checksum_errors", stats.checksum_errors},
+               {"waits_for_a_copy", stats.waits_for_a_copy},
+               {"last_error", stats.last_error}});
+}
+
 std::string JsonOf(const ResidualStats& stats) {
   return Dump({{"norm", stats.norm}, {"density", stats.density}});
 }

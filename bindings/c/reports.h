@@ -8,7 +8,9 @@
 
 #include "bindings/c/tideway.h"
 #include "tideway/client.h"
+#include "tideway/publisher.h"
 #include "tideway/stats.h"
+#include "tideway/subscriber.h"
 #include "tideway/transport_report.h"
 
 namespace tideway::c {
@@ -19,6 +21,8 @@ tideway_pull_report ToC(const PullReport& report);
 std::string JsonOf(const std::vector<TransportReport>& reports);
 std::string JsonOf(const ServerStats& stats);
 std::string JsonOf(const ResidualStats& stats);
+std::string JsonOf(const PublisherStats& stats);
+std::string JsonOf(const SubscriberStats& stats);
 
 }  // namespace tideway::c
 

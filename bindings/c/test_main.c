@@ -63,7 +63,8 @@ static int run(const test* tests, const char* name) {
 }
 
 int main(int argc, char** argv) {
-  const test* const groups[] = {kTransferTests, kArgumentTests, kPluginTests, kHostTests};
+  const test* const groups[] = {kTransferTests, kArgumentTests, kPluginTests, kHostTests,
+                                kWeightTests};
   for (int i = 1; i < argc || i == 1; ++i) {
     int count = 0;
     for (size_t group = 0; group < sizeof groups / sizeof groups[0]; ++group) {

@@ -60,5 +60,6 @@ extern const test kTransferTests[];
 extern const test kArgumentTests[];
 extern const test kPluginTests[];
 extern const test kHostTests[];
+extern const test kWeightTests[];
 
 #endif  // TIDEWAY_BINDINGS_C_TESTING_H_

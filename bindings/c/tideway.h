@@ -437,6 +437,107 @@ tideway_status tideway_server_snapshot(tideway_server* server, char** folder);
 tideway_status tideway_server_stop(tideway_server* server);
 tideway_status tideway_server_free(tideway_server* server);
 
+/* --- weight sync: whole versions of a model, bit for bit ------------------------------------------------------------------- */
+
+typedef struct tideway_publisher tideway_publisher;
+typedef struct tideway_subscriber tideway_subscriber;
+typedef struct tideway_weights tideway_weights;
+
+/* The numbers are permanent. */
+typedef enum tideway_weight_type {
+  TIDEWAY_FP32 = 1,
+  TIDEWAY_BF16 = 2,
+  TIDEWAY_FP16 = 3
+} tideway_weight_type;
+
+/* One tensor. Where only a model is described, data and data_bytes are not looked at. */
+typedef struct tideway_weight {
+  const char* name;
+  tideway_weight_type type;
+  const int64_t* shape;
+  size_t rank;
+  const void* data; /* dense, row by row; read during the call only */
+  size_t data_bytes;
+} tideway_weight;
+
+/* Two lives of a publisher have different epochs. */
+typedef struct tideway_weight_version {
+  uint64_t epoch;   /* 0: none */
+  uint64_t version; /* as it was published */
+} tideway_weight_version;
+
+typedef struct tideway_publisher_options {
+  size_t struct_size;
+  const char* const* listen; /* none: "tcp://127.0.0.1:0". Any transport's but auto:// */
+  size_t listen_count;
+  const char* codec;        /* that knows versions; null: "sparse_lossless" */
+  size_t chunk_bytes;       /* encoded at once; 0: the default */
+  size_t links_max;         /* differences kept for those who are behind; 0: 64 */
+  size_t history_bytes_max; /* of them all; 0: as many as the model has */
+  size_t anchors_max;       /* whole versions under way at a time; 0: 2 */
+  size_t subscribers_max;   /* 0: 256 */
+  uint32_t encode_threads;  /* 0: one per core, at most 8 */
+  int64_t silence_max_ms;   /* after which a subscriber is dropped; 0: 30,000 */
+} tideway_publisher_options;
+
+typedef struct tideway_publish_report {
+  size_t struct_size;
+  uint64_t epoch;
+  uint64_t version;
+  uint64_t bytes;       /* of the difference to the version before; 0 for the first one */
+  uint64_t bytes_model; /* of the weights */
+  double seconds;       /* that encoding took */
+} tideway_publish_report;
+
+typedef struct tideway_subscriber_options {
+  size_t struct_size;
+  const char* publisher;    /* one address */
+  const char* name;         /* in the publisher's statistics; null: a random one */
+  size_t copies_max;        /* of the model, with those that the program holds; 0: 3 */
+  int64_t ping_interval_ms; /* 0: 5,000 */
+  int64_t silence_max_ms;   /* after which it connects anew; 0: 15,000 */
+} tideway_subscriber_options;
+
+tideway_status tideway_publisher_start(tideway_runtime* runtime,
+                                       const tideway_publisher_options* options,
+                                       const tideway_weight* model, size_t weight_count,
+                                       tideway_publisher** publisher);
+/* As tideway_server_address. */
+const char* tideway_publisher_address(const tideway_publisher* publisher, size_t index);
+/* `weights`: all tensors of the model, in its order; `version` is above the last one. Encodes once for all subscribers, and waits for
+ * none of them. TIDEWAY_INVALID_ARGUMENT names the tensor that is not the model's. */
+tideway_status tideway_publisher_publish(tideway_publisher* publisher, uint64_t version,
+                                         const tideway_weight* weights, size_t weight_count,
+                                         tideway_publish_report* report);
+tideway_status tideway_publisher_stats(tideway_publisher* publisher, char** json);
+tideway_status tideway_publisher_stop(tideway_publisher* publisher);
+tideway_status tideway_publisher_free(tideway_publisher* publisher);
+
+/* Begins to connect, and goes on doing so for as long as it lives. */
+tideway_status tideway_subscriber_start(tideway_runtime* runtime,
+                                        const tideway_subscriber_options* options,
+                                        const tideway_weight* model, size_t weight_count,
+                                        tideway_subscriber** subscriber);
+/* The version in use, or null where none has come yet. Never half of one version and half of another; it does not change, and stays
+ * until it is freed, also after the subscriber. */
+tideway_status tideway_subscriber_current(tideway_subscriber* subscriber,
+                                          tideway_weights** weights);
+/* Waits (by default 60 s at most) until the version in use is another one than `than` (null: any). TIDEWAY_FAILED_PRECONDITION: the
+ * publisher has another model, and the message names the tensor. */
+tideway_status tideway_subscriber_wait(tideway_subscriber* subscriber,
+                                       const tideway_weight_version* than, int64_t timeout_ms,
+                                       tideway_weights** weights);
+tideway_status tideway_subscriber_stats(tideway_subscriber* subscriber, char** json);
+/* Ends every wait with TIDEWAY_CANCELLED, and closes the connection. */
+tideway_status tideway_subscriber_close(tideway_subscriber* subscriber);
+tideway_status tideway_subscriber_free(tideway_subscriber* subscriber);
+
+/* All zero for null. */
+tideway_weight_version tideway_weights_version(const tideway_weights* weights);
+/* The tensor at that place of the model, aligned to 64 bytes; null beyond. `bytes`, if not null, is set to its size. */
+const void* tideway_weights_tensor(const tideway_weights* weights, size_t index, size_t* bytes);
+void tideway_weights_free(tideway_weights* weights);
+
 /* --- reports and metrics: JSON, whose names are those of the C++ structs --------------------------------------------------- */
 
 /* One object per server: which path its data takes, what else there was, and why that was not taken (tideway/transport_report.h).

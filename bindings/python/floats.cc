@@ -34,6 +34,7 @@ struct DlManagedTensor {
 constexpr int32_t kDlCpu = 1;
 constexpr int32_t kDlCudaHost = 3;  // pinned host memory
 constexpr uint8_t kDlFloat = 2;
+constexpr uint8_t kDlBfloat = 4;
 constexpr char kDlCapsule[] = "dltensor";
 constexpr char kDlUsedCapsule[] = "used_dltensor";
 
@@ -55,11 +56,29 @@ bool IsContiguous(const DlTensor& tensor) {
   return true;
 }
 
-// Whether a struct-module format means the machine's own float.
-bool IsFloat(const char* format) {
+struct Kind {
+  const char* dtype;   // for people
+  const char* format;  // struct's
+  uint8_t dl_code;
+  uint8_t bits;
+};
+
+Kind KindOf(tideway_weight_type type) {
+  switch (type) {
+    case TIDEWAY_BF16:
+      return {"bfloat16 (in numpy: uint16)", "H", kDlBfloat, 16};
+    case TIDEWAY_FP16:
+      return {"float16", "e", kDlFloat, 16};
+    default:
+      return {"float32", "f", kDlFloat, 32};
+  }
+}
+
+// Whether a struct-module format means these words in the machine's own order.
+bool IsFormat(const char* format, const Kind& kind) {
   if (format == nullptr) return false;  // bytes
   if (*format == '@' || *format == '=' || *format == '<') ++format;
-  return std::strcmp(format, "f") == 0;
+  return std::strcmp(format, kind.format) == 0;
 }
 
 }  // namespace
@@ -79,8 +98,10 @@ struct Floats::Owner {
   DlManagedTensor* managed = nullptr;
 };
 
-Floats Floats::Of(const py::object& object, const std::string& name, bool writable) {
+Floats Floats::Of(const py::object& object, const std::string& name, bool writable,
+                  tideway_weight_type type) {
   Floats floats;
+  floats.type_ = type;
   floats.owner_ = std::make_shared<Owner>();
   if (PyObject_CheckBuffer(object.ptr()) != 0) {
     floats.OfBuffer(object.ptr(), name, writable);
@@ -102,18 +123,19 @@ void Floats::OfBuffer(PyObject* object, const std::string& name, bool writable) 
     Invalid(name, "gives no access to its memory");
   }
   owner_->has_buffer = true;
-  if (!IsFloat(buffer.format) || buffer.itemsize != sizeof(float)) {
+  const Kind kind = KindOf(type_);
+  if (!IsFormat(buffer.format, kind) || buffer.itemsize != kind.bits / 8) {
     WrongType(name, "has the dtype '" +
                         std::string(buffer.format == nullptr ? "B" : buffer.format) +
-                        "' (as struct spells it); convert it to float32");
+                        "' (as struct spells it); convert it to " + kind.dtype);
   }
   if (PyBuffer_IsContiguous(&buffer, 'C') == 0) {
     Invalid(name, "is not contiguous; give numpy.ascontiguousarray of it");
   }
   if (writable && buffer.readonly != 0)
     Invalid(name, "is read-only, and would be written; give a copy");
-  data_ = static_cast<float*>(buffer.buf);
-  elements_ = static_cast<size_t>(buffer.len) / sizeof(float);
+  data_ = buffer.buf;
+  elements_ = static_cast<size_t>(buffer.len / buffer.itemsize);
   shape_.assign(buffer.shape, buffer.shape + buffer.ndim);
 }
 
@@ -134,15 +156,16 @@ void Floats::OfDlpack(const py::object& object, const std::string& name) {
   PyCapsule_SetName(capsule.ptr(), kDlUsedCapsule);  // from here on it is ours to free
   owner_->managed = managed;
   const DlTensor& tensor = managed->tensor;
-  if (tensor.type_code != kDlFloat || tensor.type_bits != 32 || tensor.type_lanes != 1) {
-    WrongType(name, "has another dtype than float32 (" + std::to_string(tensor.type_bits) +
-                        " bits); convert it to float32");
+  const Kind kind = KindOf(type_);
+  if (tensor.type_code != kind.dl_code || tensor.type_bits != kind.bits || tensor.type_lanes != 1) {
+    WrongType(name, "has another dtype than " + std::string(kind.dtype) + " (" +
+                        std::to_string(tensor.type_bits) + " bits); convert it to that");
   }
   if (!IsContiguous(tensor)) Invalid(name, "is not contiguous; give .contiguous() of it");
   shape_.assign(tensor.shape, tensor.shape + tensor.rank);
   elements_ = 1;
   for (int64_t size : shape_) elements_ *= static_cast<size_t>(size);
-  data_ = reinterpret_cast<float*>(static_cast<char*>(tensor.data) + tensor.byte_offset);
+  data_ = static_cast<char*>(tensor.data) + tensor.byte_offset;
 }
 
 std::string Floats::ShapeText() const {

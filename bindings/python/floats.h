@@ -1,4 +1,4 @@
-// Memory of Python objects as contiguous fp32, without a copy: numpy arrays and everything else that has the buffer protocol, torch
+// Memory of Python objects as contiguous fp32 (or bf16, fp16), without a copy: numpy arrays and everything else that has the buffer protocol, torch
 // tensors and everything else that has DLPack.
 
 #ifndef TIDEWAY_BINDINGS_PYTHON_FLOATS_H_
@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "bindings/c/tideway.h"
+
 namespace tideway::python {
 
 // A view of an object's memory, which it keeps from being freed, and from being resized where the object allows that. It is made and
@@ -19,10 +21,14 @@ class Floats {
  public:
   // Throws TypeError for an object without memory of its own, of another dtype or on another device, and tideway.InvalidArgument for
   // memory that is not contiguous or, if it is to be written, read-only. `name` stands in the message.
-  static Floats Of(const pybind11::object& object, const std::string& name, bool writable);
+  // Words of bf16 may be uint16, since numpy has no bf16.
+  static Floats Of(const pybind11::object& object, const std::string& name, bool writable,
+                   tideway_weight_type type = TIDEWAY_FP32);
 
-  float* data() const { return data_; }
-  size_t bytes() const { return elements_ * sizeof(float); }
+  // REQUIRES: fp32.
+  float* data() const { return static_cast<float*>(data_); }
+  void* words() const { return data_; }
+  size_t bytes() const { return elements_ * (type_ == TIDEWAY_FP32 ? 4 : 2); }
   size_t elements() const { return elements_; }
   const std::vector<int64_t>& shape() const { return shape_; }
   std::string ShapeText() const;
@@ -34,7 +40,8 @@ class Floats {
   void OfDlpack(const pybind11::object& object, const std::string& name);
 
   std::shared_ptr<Owner> owner_;
-  float* data_ = nullptr;
+  tideway_weight_type type_ = TIDEWAY_FP32;
+  void* data_ = nullptr;
   size_t elements_ = 0;
   std::vector<int64_t> shape_;
 };

@@ -13,6 +13,7 @@ PYBIND11_MODULE(_tideway, module) {
   AddClient(module);
   AddLocalSgd(module);
   AddServer(module);
+  AddWeights(module);
   module.attr("__version__") = tideway_version();
   module.def("forbid_callbacks", &ForbidCallbacks);
 }

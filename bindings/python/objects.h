@@ -110,6 +110,7 @@ void AddRuntime(pybind11::module_& module);  // Runtime, Layout
 void AddClient(pybind11::module_& module);   // Client, Operation, their reports
 void AddLocalSgd(pybind11::module_& module);
 void AddServer(pybind11::module_& module);
+void AddWeights(pybind11::module_& module);  // Publisher, Subscriber, Weights
 
 pybind11::object PushReportOf(const tideway_push_report& report);
 pybind11::object PullReportOf(const tideway_pull_report& report);

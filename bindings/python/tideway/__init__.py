@@ -20,6 +20,11 @@ Without a schedule, with blocking calls or with asyncio::
     client.pull(theta).result()
     report = await client.push(delta)
 
+A model's weights for an inference fleet, version by version and bit for bit::
+
+    publisher.publish(step, model.state_dict())
+    subscriber.wait(than=weights).copy_to(model.state_dict())
+
 Arrays are numpy arrays, torch tensors on the CPU, and everything else with the buffer protocol or DLPack: float32, contiguous, used
 where they lie. What fails raises a subclass of :class:`Error`, which says how to mend it.
 """
@@ -34,11 +39,13 @@ from tideway._tideway import (Aborted, AlreadyExists, Cancelled, DataLoss, Deadl
                               FailedPrecondition, Internal, InvalidArgument, NotFound, OutOfRange,
                               PermissionDenied, PullReport, PushReport, ResourceExhausted,
                               Unauthenticated, Unavailable, Unimplemented, Unknown, __version__)
+from tideway._weights import Publisher, PublishReport, Subscriber, WeightModel, Weights
 
 __all__ = [
     "Aborted", "AlreadyExists", "BUFFERED", "Cancelled", "Client", "Codec", "DataLoss",
     "DeadlineExceeded", "Error", "FailedPrecondition", "Internal", "InvalidArgument", "Layout",
     "LocalSGD", "NotFound", "Operation", "OuterOptimizer", "OutOfRange", "PermissionDenied",
-    "PullReport", "PushReport", "ResourceExhausted", "Runtime", "Server", "SyncEvent",
-    "Unauthenticated", "Unavailable", "Unimplemented", "Unknown", "__version__"
+    "Publisher", "PublishReport", "PullReport", "PushReport", "ResourceExhausted", "Runtime",
+    "Server", "Subscriber", "SyncEvent", "Unauthenticated", "Unavailable", "Unimplemented",
+    "Unknown", "WeightModel", "Weights", "__version__"
 ]
