@@ -167,6 +167,44 @@ static void struct_sizes_and_the_abi_version_are_checked(void) {
   EXPECT_OK(tideway_runtime_free(runtime));
 }
 
+/* Programs that were compiled with an earlier header rely on this, so a line here changes only together with TIDEWAY_ABI_VERSION. */
+static void the_structs_of_abi_version_1_stay_as_they_are(void) {
+#if defined(__LP64__)
+  EXPECT(TIDEWAY_ABI_VERSION == 1);
+  /* Without a size of their own. */
+  EXPECT(sizeof(tideway_apply_context) == 16 && offsetof(tideway_apply_context, weight) == 12);
+  EXPECT(sizeof(tideway_optimizer_state) == 24 && offsetof(tideway_optimizer_state, window) == 16);
+  EXPECT(sizeof(tideway_tensor) == 24 && offsetof(tideway_tensor, rank) == 16);
+  EXPECT(sizeof(tideway_parameter) == 40 && offsetof(tideway_parameter, data_bytes) == 32);
+  EXPECT(sizeof(tideway_weight) == 48 && offsetof(tideway_weight, data_bytes) == 40);
+  EXPECT(sizeof(tideway_weight_version) == 16 && offsetof(tideway_weight_version, version) == 8);
+  EXPECT(sizeof(TidewayCodecModule) == 72 && offsetof(TidewayCodecModule, decode_add) == 64);
+  /* May grow at their ends. */
+  EXPECT(sizeof(tideway_outer_optimizer) >= 56 && offsetof(tideway_outer_optimizer, apply) == 48);
+  EXPECT(sizeof(tideway_runtime_options) >= 88 &&
+         offsetof(tideway_runtime_options, module_dir) == 80);
+  EXPECT(sizeof(tideway_layout_options) >= 24 && offsetof(tideway_layout_options, servers) == 16);
+  EXPECT(sizeof(tideway_client_options) >= 128 &&
+         offsetof(tideway_client_options, no_one_sided_pull) == 120);
+  EXPECT(sizeof(tideway_push_options) >= 16 && offsetof(tideway_push_options, inner_steps) == 8);
+  EXPECT(sizeof(tideway_push_report) >= 48 && offsetof(tideway_push_report, staleness_max) == 40);
+  EXPECT(sizeof(tideway_pull_options) >= 16 && offsetof(tideway_pull_options, window) == 8);
+  EXPECT(sizeof(tideway_pull_report) >= 48 && offsetof(tideway_pull_report, differences) == 44);
+  EXPECT(sizeof(tideway_local_sgd_options) >= 56 &&
+         offsetof(tideway_local_sgd_options, exchange_timeout_ms) == 48);
+  EXPECT(sizeof(tideway_sync_event) >= 24 && offsetof(tideway_sync_event, waited_seconds) == 16);
+  EXPECT(sizeof(tideway_local_sgd_state) >= 56 &&
+         offsetof(tideway_local_sgd_state, schedule_progress) == 48);
+  EXPECT(sizeof(tideway_server_options) >= 192 &&
+         offsetof(tideway_server_options, snapshot_interval_ms) == 184);
+  EXPECT(sizeof(tideway_publisher_options) >= 88 &&
+         offsetof(tideway_publisher_options, silence_max_ms) == 80);
+  EXPECT(sizeof(tideway_publish_report) >= 48 && offsetof(tideway_publish_report, seconds) == 40);
+  EXPECT(sizeof(tideway_subscriber_options) >= 48 &&
+         offsetof(tideway_subscriber_options, silence_max_ms) == 40);
+#endif
+}
+
 static void a_report_of_another_size_is_filled_as_far_as_it_goes(void) {
   fixture f;
   fixture_start(&f, NULL, "inproc://report", "sgd:lr=1", 0.0f);
@@ -228,6 +266,8 @@ const test kArgumentTests[] = {
     {"what_was_made_may_outlive_what_it_was_made_from",
      what_was_made_may_outlive_what_it_was_made_from},
     {"struct_sizes_and_the_abi_version_are_checked", struct_sizes_and_the_abi_version_are_checked},
+    {"the_structs_of_abi_version_1_stay_as_they_are",
+     the_structs_of_abi_version_1_stay_as_they_are},
     {"a_report_of_another_size_is_filled_as_far_as_it_goes",
      a_report_of_another_size_is_filled_as_far_as_it_goes},
     {"specs_that_do_not_exist_are_refused_with_those_that_do",

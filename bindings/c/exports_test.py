@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""What libtideway.so shows to the world is what tideway.h declares, and nothing else."""
+"""What libtideway.so shows to the world is what tideway.h declares, nothing else, and all that this version of the ABI ever had.
+
+    exports_test.py tideway.h libtideway.so abi_1.txt
+"""
 
 import re
 import subprocess
@@ -19,13 +22,22 @@ def exported(library):
     return names - {"TIDEWAY_1"}  # the version that the symbols belong to
 
 
+def promised(path):
+    with open(path, encoding="utf-8") as file:
+        return {line.strip() for line in file if not line.startswith("#")}
+
+
 def main():
-    header, library = sys.argv[1:]
+    header, library, promises = sys.argv[1:]
     functions, symbols = declared(header), exported(library)
     if not functions:
         sys.exit(f"{header} declares nothing; is this test out of date?")
     problems = [f"{name} is declared and not exported" for name in sorted(functions - symbols)]
     problems += [f"{name} is exported and not declared" for name in sorted(symbols - functions)]
+    problems += [f"{name} is missing; programs of this ABI version may call it"
+                 for name in sorted(promised(promises) - symbols)]
+    problems += [f"{name} is new; add it to {promises}"
+                 for name in sorted(functions - promised(promises))]
     if problems:
         sys.exit("\n".join(problems))
     print(f"{len(functions)} functions, all exported, and nothing else")
