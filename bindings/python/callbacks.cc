@@ -3,12 +3,13 @@
 #include <pybind11/numpy.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <memory>
 #include <utility>
 #include <vector>
+
+#include "bindings/python/gil.h"
 
 namespace py = pybind11;
 
@@ -16,8 +17,6 @@ namespace tideway::python {
 namespace {
 
 using FloatArray = py::array_t<float, py::array::c_style | py::array::forcecast>;
-
-std::atomic<bool> forbidden{false};
 
 void Write(const char* text, char* error) {
   std::snprintf(error, kTidewayCodecErrorBytes, "%s", text);
@@ -29,7 +28,7 @@ void Write(const char* text, char* error) {
 // Runs `body` with the GIL. What it throws becomes `failed`, and a sentence in `error`.
 template <typename Body>
 int WithPython(char* error, int failed, Body body) {
-  if (forbidden) {
+  if (EntryForbidden()) {
     Write("the Python interpreter is ending", error);
     return failed;
   }
@@ -81,7 +80,7 @@ const py::object& Self(const void* object) { return *static_cast<const py::objec
 
 // Whoever frees the last codec may do so without the GIL, and after the interpreter has ended.
 void Destroy(void* object) {
-  if (forbidden) return;
+  if (EntryForbidden()) return;
   const py::gil_scoped_acquire gil;
   delete static_cast<py::object*>(object);
 }
@@ -187,8 +186,6 @@ int Apply(const void* optimizer, float* theta, const float* delta, size_t elemen
 
 }  // namespace
 
-void ForbidCallbacks() { forbidden = true; }
-
 CodecPlugin::CodecPlugin(py::object type)
     : type_(std::move(type)),
       name_(type_.attr("name").cast<std::string>()),
@@ -230,7 +227,7 @@ int OptimizerPlugin::Create(void* user, const char* spec, void** optimizer, char
 }
 
 void LogToPython(void* user, tideway_log_level level, const char* text) {
-  if (forbidden) return;
+  if (EntryForbidden()) return;
   const py::gil_scoped_acquire gil;
   const py::handle function(static_cast<PyObject*>(user));
   try {

@@ -11,9 +11,6 @@
 
 namespace tideway::python {
 
-// From now on no thread of Tideway's enters the interpreter. To be called before that ends, when all clients and servers are closed.
-void ForbidCallbacks();
-
 // A codec class (subclass of tideway.Codec) as a table for tideway_runtime_options. The object outlives the runtime and what was made
 // from it, and is made and destroyed with the GIL.
 class CodecPlugin {

@@ -87,23 +87,18 @@ ClientObject::ClientObject(std::shared_ptr<RuntimeObject> runtime,
                            const std::optional<double>& timeout)
     : runtime_(std::move(runtime)), layout_(std::move(layout)) {
   tideway_client* handle = nullptr;
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_client_connect(runtime_->handle(), options.get(), layout_->handle(),
-                                    Milliseconds(timeout), &handle);
-  }
+  const tideway_status status = WithoutGil([&] {
+    return tideway_client_connect(runtime_->handle(), options.get(), layout_->handle(),
+                                  Milliseconds(timeout), &handle);
+  });
   Check(status);
   handle_ = Shared(handle, tideway_client_free);
 }
 
 void ClientObject::Leave(const std::optional<double>& timeout) {
   const std::shared_ptr<tideway_client> client = handle();
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_client_leave(client.get(), Milliseconds(timeout));
-  }
+  const tideway_status status =
+      WithoutGil([&] { return tideway_client_leave(client.get(), Milliseconds(timeout)); });
   Check(status);
 }
 
@@ -197,11 +192,8 @@ bool OperationObject::Wait(const std::optional<double>& timeout) {
   for (;;) {
     const int64_t slice_ms =
         left_ms == TIDEWAY_NO_TIMEOUT ? kSignalCheckMs : std::min(kSignalCheckMs, left_ms);
-    tideway_status status = TIDEWAY_OK;
-    {
-      const py::gil_scoped_release released;
-      status = tideway_operation_wait(transfer->handle, slice_ms);
-    }
+    const tideway_status status =
+        WithoutGil([&] { return tideway_operation_wait(transfer->handle, slice_ms); });
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (status == TIDEWAY_OK) return true;
     if (status != TIDEWAY_DEADLINE_EXCEEDED) Check(status);
@@ -309,11 +301,9 @@ std::string StatsOf(const ClientObject& client, uint32_t index,
                     const std::optional<double>& timeout) {
   const std::shared_ptr<tideway_client> handle = client.handle();
   char* json = nullptr;
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_client_server_stats(handle.get(), index, Milliseconds(timeout), &json);
-  }
+  const tideway_status status = WithoutGil([&] {
+    return tideway_client_server_stats(handle.get(), index, Milliseconds(timeout), &json);
+  });
   Check(status);
   return Taken(json);
 }

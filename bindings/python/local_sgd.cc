@@ -61,12 +61,10 @@ LocalSgdObject::LocalSgdObject(std::shared_ptr<RuntimeObject> runtime,
       .join_timeout_ms = Milliseconds(given["join_timeout"].cast<double>()),
       .exchange_timeout_ms = Milliseconds(given["exchange_timeout"].cast<double>())};
   tideway_local_sgd* joined = nullptr;
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_local_sgd_join(runtime_->handle(), client.get(), &options, parameters.data(),
-                                    parameters.size(), &joined);
-  }
+  const tideway_status status = WithoutGil([&] {
+    return tideway_local_sgd_join(runtime_->handle(), client.get(), &options, parameters.data(),
+                                  parameters.size(), &joined);
+  });
   Check(status);
   handle_ = Shared(joined, tideway_local_sgd_free);
 }
@@ -76,11 +74,8 @@ py::tuple LocalSgdObject::Step(double loss, uint64_t tokens) {
   tideway_push_report push = {.struct_size = sizeof push};
   tideway_pull_report pull = {.struct_size = sizeof pull};
   const std::shared_ptr<tideway_local_sgd> local_sgd = handle();
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_local_sgd_step(local_sgd.get(), loss, tokens, &event, &push, &pull);
-  }
+  const tideway_status status = WithoutGil(
+      [&] { return tideway_local_sgd_step(local_sgd.get(), loss, tokens, &event, &push, &pull); });
   Check(status);
   return py::make_tuple(event.pushed != 0, event.merged != 0, event.waited_seconds,
                         PushReportOf(push), PullReportOf(pull));

@@ -4,6 +4,7 @@
 
 #include "bindings/python/callbacks.h"
 #include "bindings/python/errors.h"
+#include "bindings/python/gil.h"
 #include "bindings/python/objects.h"
 
 PYBIND11_MODULE(_tideway, module) {
@@ -15,5 +16,5 @@ PYBIND11_MODULE(_tideway, module) {
   AddServer(module);
   AddWeights(module);
   module.attr("__version__") = tideway_version();
-  module.def("forbid_callbacks", &ForbidCallbacks);
+  module.def("forbid_entry", &ForbidEntry);
 }

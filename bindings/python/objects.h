@@ -14,6 +14,7 @@
 #include "bindings/c/tideway.h"
 #include "bindings/python/callbacks.h"
 #include "bindings/python/floats.h"
+#include "bindings/python/gil.h"
 
 namespace tideway::python {
 
@@ -22,9 +23,11 @@ namespace tideway::python {
 template <typename Handle>
 std::shared_ptr<Handle> Shared(Handle* handle, tideway_status (*free)(Handle*)) {
   return std::shared_ptr<Handle>(handle, [free](Handle* last) {
-    std::optional<pybind11::gil_scoped_release> released;
-    if (PyGILState_Check() != 0) released.emplace();
-    free(last);
+    if (PyGILState_Check() == 0) {
+      free(last);
+    } else {
+      WithoutGil([&] { return free(last); });
+    }
   });
 }
 

@@ -60,8 +60,7 @@ RuntimeObject::RuntimeObject(uint32_t threads, py::object log, const py::list& c
 }
 
 RuntimeObject::~RuntimeObject() {
-  const py::gil_scoped_release released;  // its threads may be about to log
-  tideway_runtime_free(handle_);
+  WithoutGil([this] { return tideway_runtime_free(handle_); });  // its threads may be about to log
 }
 
 LayoutObject::LayoutObject(std::vector<std::string> names, std::vector<std::vector<int64_t>> shapes,

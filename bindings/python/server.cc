@@ -80,15 +80,13 @@ ServerObject::ServerObject(std::shared_ptr<RuntimeObject> runtime,
     values.Gather();
   }
   tideway_server* started = nullptr;
-  tideway_status status = TIDEWAY_OK;
   const bool recover = initial.is_none();
-  {
-    const py::gil_scoped_release released;
-    status = recover
-                 ? tideway_server_recover(runtime_->handle(), &options, layout_->handle(), &started)
-                 : tideway_server_start(runtime_->handle(), &options, layout_->handle(),
-                                        values.data(), values.bytes(), &started);
-  }
+  const tideway_status status = WithoutGil([&] {
+    return recover
+               ? tideway_server_recover(runtime_->handle(), &options, layout_->handle(), &started)
+               : tideway_server_start(runtime_->handle(), &options, layout_->handle(),
+                                      values.data(), values.bytes(), &started);
+  });
   Check(status);
   handle_ = Shared(started, tideway_server_free);
 }
@@ -106,11 +104,8 @@ void ServerObject::Read(const py::object& out) {
   const std::shared_ptr<tideway_server> server = handle();
   const Flat values(out, *layout_, "out", /*writable=*/true);
   values.Gather();  // what is another server's stays as it is
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_server_read(server.get(), values.data(), values.bytes());
-  }
+  const tideway_status status =
+      WithoutGil([&] { return tideway_server_read(server.get(), values.data(), values.bytes()); });
   Check(status);
   values.Scatter();
 }
@@ -124,11 +119,8 @@ std::string ServerObject::Stats() const {
 std::string ServerObject::Snapshot() {
   const std::shared_ptr<tideway_server> server = handle();
   char* folder = nullptr;
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_server_snapshot(server.get(), &folder);
-  }
+  const tideway_status status =
+      WithoutGil([&] { return tideway_server_snapshot(server.get(), &folder); });
   Check(status);
   return Taken(folder);
 }

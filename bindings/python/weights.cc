@@ -78,12 +78,10 @@ PublisherObject::PublisherObject(std::shared_ptr<RuntimeObject> runtime,
       .subscribers_max = given["subscribers_max"].cast<size_t>(),
       .encode_threads = given["encode_threads"].cast<uint32_t>()};
   tideway_publisher* started = nullptr;
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_publisher_start(runtime_->handle(), &options, model_->tensors().data(),
-                                     model_->tensors().size(), &started);
-  }
+  const tideway_status status = WithoutGil([&] {
+    return tideway_publisher_start(runtime_->handle(), &options, model_->tensors().data(),
+                                   model_->tensors().size(), &started);
+  });
   Check(status);
   handle_ = Shared(started, tideway_publisher_free);
 }
@@ -112,12 +110,10 @@ py::tuple PublisherObject::Publish(uint64_t version, const py::list& arrays) {
     weights[i].data_bytes = memory[i].bytes();
   }
   tideway_publish_report report = {.struct_size = sizeof report};
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_publisher_publish(publisher.get(), version, weights.data(), weights.size(),
-                                       &report);
-  }
+  const tideway_status status = WithoutGil([&] {
+    return tideway_publisher_publish(publisher.get(), version, weights.data(), weights.size(),
+                                     &report);
+  });
   Check(status);
   return py::make_tuple(report.epoch, report.bytes, report.bytes_model, report.seconds);
 }
@@ -204,12 +200,10 @@ SubscriberObject::SubscriberObject(std::shared_ptr<RuntimeObject> runtime,
                                               .name = name.c_str(),
                                               .copies_max = copies_max};
   tideway_subscriber* started = nullptr;
-  tideway_status status = TIDEWAY_OK;
-  {
-    const py::gil_scoped_release released;
-    status = tideway_subscriber_start(runtime_->handle(), &options, model_->tensors().data(),
-                                      model_->tensors().size(), &started);
-  }
+  const tideway_status status = WithoutGil([&] {
+    return tideway_subscriber_start(runtime_->handle(), &options, model_->tensors().data(),
+                                    model_->tensors().size(), &started);
+  });
   Check(status);
   handle_ = Shared(started, tideway_subscriber_free);
 }
@@ -229,11 +223,8 @@ std::shared_ptr<WeightsObject> SubscriberObject::Wait(uint64_t epoch, uint64_t v
     const int64_t slice_ms =
         left_ms == TIDEWAY_NO_TIMEOUT ? kSignalCheckMs : std::min(kSignalCheckMs, left_ms);
     tideway_weights* weights = nullptr;
-    tideway_status status = TIDEWAY_OK;
-    {
-      const py::gil_scoped_release released;
-      status = tideway_subscriber_wait(subscriber.get(), &than, slice_ms, &weights);
-    }
+    const tideway_status status = WithoutGil(
+        [&] { return tideway_subscriber_wait(subscriber.get(), &than, slice_ms, &weights); });
     if (status == TIDEWAY_OK) return std::make_shared<WeightsObject>(weights, model_);
     if (left_ms != TIDEWAY_NO_TIMEOUT) left_ms -= slice_ms;
     if (status != TIDEWAY_DEADLINE_EXCEEDED || left_ms == 0) Check(status);

@@ -57,4 +57,4 @@ def keep(closable) -> None:
 def _close_all() -> None:
     for closable in list(_open):
         closable._free()
-    _tideway.forbid_callbacks()
+    _tideway.forbid_entry()
