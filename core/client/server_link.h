@@ -43,7 +43,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "core/client/backoff.h"
 #include "core/client/client_shared.h"
 #include "core/client/frame_sender.h"
 #include "core/client/path_report.h"
@@ -51,6 +50,7 @@
 #include "core/client/pull_lane.h"
 #include "core/client/push_lane.h"
 #include "core/client/request_lane.h"
+#include "core/runtime/backoff.h"
 #include "core/wire/frame.h"
 #include "tideway/transport.h"
 

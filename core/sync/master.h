@@ -1,8 +1,9 @@
 // Master: the publisher's copy of the newest version, and how it becomes the next one.
 //
-// Advance compares the new weights with the copy chunk by chunk: encodes the difference, applies it to the copy and hashes
-// what came out, all while the chunk is in the processor's cache. What subscribers are sent is thus checked against what the
-// copy has become, not against the caller's memory. Runs of chunks go to as many threads as are free.
+// Advance compares the new weights with the copy chunk by chunk: encodes the difference, takes the chunk over and hashes it, all
+// while it is in the processor's cache. Runs of chunks go to as many threads as are free. The hash is that of the copy: should the
+// caller's memory have changed in the middle, subscribers find that the difference does not lead there, and are sent the copy as
+// the whole.
 //
 // An Anchor is a whole version that somebody is being sent while Advance goes on. It costs nothing until a chunk is
 // overwritten: then what the chunk held is saved for it. So a slow subscriber never holds the publisher up, and an anchor costs
