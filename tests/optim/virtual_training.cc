@@ -160,8 +160,9 @@ class Run {
   }
 
   void Finish(uint64_t worker, const Cycle& cycle) {
-    optimizer_->Apply(absl::MakeSpan(theta_), cycle.delta,
-                      {.active_workers = scheduler_.active_workers()}, state_);
+    const auto applied = optimizer_->Apply(absl::MakeSpan(theta_), cycle.delta,
+                                           {.active_workers = scheduler_.active_workers()}, state_);
+    EXPECT_TRUE(applied.ok()) << applied.status();
     const Arrival arrival = {cycle.assignment.inner_steps, cycle.ends - cycle.begins};
     EXPECT_TRUE(scheduler_.Arrive(worker, arrival, Now()).ok());
   }
