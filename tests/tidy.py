@@ -40,6 +40,7 @@ LAYERS = (
     ("trainer/", ("trainer/",)),
     ("bindings/", ("bindings/",)),
     ("tools/", ("tools/",)),
+    ("bench/micro/", OUR_FOLDERS),  # they measure what nobody else may include
     ("bench/", ("bench/", "tools/")),  # tables and exit statuses
     ("examples/", ("examples/",)),
     ("tests/", OUR_FOLDERS),

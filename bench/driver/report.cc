@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "absl/status/status.h"
@@ -143,6 +144,15 @@ Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcom
   return chart;
 }
 
+// Whether it has more than one size to show.
+bool IsCurve(const Chart& chart) {
+  std::set<double> sizes;
+  for (const ChartSeries& series : chart.series) {
+    for (const ChartPoint& point : series.points) sizes.insert(point.size_bytes);
+  }
+  return sizes.size() > 1;
+}
+
 std::string HtmlTable(const Json& run) {
   std::string html = "<table><tr><th>case</th>";
   for (const Column& column : Columns()) {
@@ -247,7 +257,7 @@ std::vector<NamedChart> RunCharts(const Json& run) {
   for (const std::string& subcommand : subcommands) {
     for (const Picture& picture : Pictures()) {
       Chart chart = ChartOf(results[subcommand], subcommand, picture);
-      if (chart.series.empty()) continue;
+      if (!IsCurve(chart)) continue;  // a table says it better
       charts.push_back({absl::StrCat(subcommand, "-", picture.name), std::move(chart)});
     }
   }

@@ -29,7 +29,8 @@ struct NamedChart {
   std::string name;  // of a file
   Chart chart;
 };
-// Goodput, median latency, CPU and ratio to raw against the size: each for every subcommand that has them.
+// Goodput, median latency, CPU and ratio to raw against the size: each for every subcommand that has them, at more than
+// one size.
 std::vector<NamedChart> RunCharts(const nlohmann::json& run);
 
 // Pictures, all figures, and where they are from, in one file that needs no other.
