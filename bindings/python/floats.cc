@@ -168,12 +168,13 @@ void Floats::OfDlpack(const py::object& object, const std::string& name) {
   data_ = static_cast<char*>(tensor.data) + tensor.byte_offset;
 }
 
-std::string Floats::ShapeText() const {
+std::string ShapeText(const std::vector<int64_t>& shape) {
   std::string text = "[";
-  for (size_t i = 0; i < shape_.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + std::to_string(shape_[i]);
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i != 0) text.append(", ");
+    text.append(std::to_string(shape[i]));
   }
-  return text + "]";
+  return text.append("]");
 }
 
 }  // namespace tideway::python

@@ -31,7 +31,6 @@ class Floats {
   size_t bytes() const { return elements_ * (type_ == TIDEWAY_FP32 ? 4 : 2); }
   size_t elements() const { return elements_; }
   const std::vector<int64_t>& shape() const { return shape_; }
-  std::string ShapeText() const;
 
  private:
   struct Owner;
@@ -45,6 +44,9 @@ class Floats {
   size_t elements_ = 0;
   std::vector<int64_t> shape_;
 };
+
+// "[2, 3]"
+std::string ShapeText(const std::vector<int64_t>& shape);
 
 }  // namespace tideway::python
 

@@ -122,6 +122,9 @@ pybind11::object PullReportOf(const tideway_pull_report& report);
 pybind11::object BorrowedClient(std::shared_ptr<tideway_client> client,
                                 std::shared_ptr<LayoutObject> layout);
 
+// As C wants them; they point into `texts`.
+std::vector<const char*> Pointers(const std::vector<std::string>& texts);
+
 // Text that the library allocated.
 std::string Taken(char* text);
 

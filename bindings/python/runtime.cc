@@ -20,6 +20,13 @@ int64_t Milliseconds(const std::optional<double>& seconds, int64_t fallback_ms) 
   return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(*seconds * 1000)));
 }
 
+std::vector<const char*> Pointers(const std::vector<std::string>& texts) {
+  std::vector<const char*> pointers;
+  pointers.reserve(texts.size());
+  for (const std::string& text : texts) pointers.push_back(text.c_str());
+  return pointers;
+}
+
 std::string Taken(char* text) {
   std::string copy(text);
   tideway_text_free(text);
@@ -41,8 +48,7 @@ RuntimeObject::RuntimeObject(uint32_t threads, py::object log, const py::list& c
         std::make_unique<OptimizerPlugin>(py::reinterpret_borrow<py::object>(type)));
     optimizer_tables.push_back(optimizers_.back()->table());
   }
-  std::vector<const char*> files;
-  for (const std::string& file : codec_files) files.push_back(file.c_str());
+  const std::vector<const char*> files = Pointers(codec_files);
   tideway_runtime_options options = {.struct_size = sizeof options,
                                      .threads = threads,
                                      .codecs = codec_tables.data(),
@@ -99,18 +105,17 @@ Flat::Flat(const py::object& given, const LayoutObject& layout, const std::strin
   }
   for (size_t i = 0; i < count; ++i) {
     const std::string& tensor = layout.names()[i];
-    const std::string part_name = name + " of tensor '" + tensor + "'";
+    std::string part_name = name;
+    part_name.append(" of tensor '").append(tensor).append("'");
     if (is_dict && !given.contains(tensor)) {
       Throw(TIDEWAY_INVALID_ARGUMENT, part_name + " is missing");
     }
     const py::object key = is_dict ? py::object(py::str(tensor)) : py::object(py::int_(i));
     parts_.push_back(Floats::Of(given[key], part_name, writable));
     if (parts_.back().shape() == layout.shapes()[i]) continue;
-    std::string wanted;
-    for (int64_t size : layout.shapes()[i])
-      wanted += (wanted.empty() ? "" : ", ") + std::to_string(size);
-    Throw(TIDEWAY_INVALID_ARGUMENT, part_name + " has the shape " + parts_.back().ShapeText() +
-                                        "; the layout says [" + wanted + "]");
+    part_name.append(" has the shape ").append(ShapeText(parts_.back().shape()));
+    part_name.append("; the layout says ").append(ShapeText(layout.shapes()[i]));
+    Throw(TIDEWAY_INVALID_ARGUMENT, part_name);
   }
   if (count > 1) staging_.reset(new float[layout.elements()]);
 }

@@ -45,8 +45,7 @@ ServerObject::ServerObject(std::shared_ptr<RuntimeObject> runtime,
   const auto staleness = given["staleness"].cast<std::string>();
   const auto shards = given["shard_sizes"].cast<std::vector<uint64_t>>();
   const auto snapshot_dir = given["snapshot_dir"].cast<std::string>();
-  std::vector<const char*> addresses;
-  for (const std::string& address : listen) addresses.push_back(address.c_str());
+  const std::vector<const char*> addresses = Pointers(listen);
   const tideway_server_options options = {
       .struct_size = sizeof options,
       .listen = addresses.data(),

@@ -67,8 +67,7 @@ PublisherObject::PublisherObject(std::shared_ptr<RuntimeObject> runtime,
                                  std::shared_ptr<ModelObject> model, const py::dict& given)
     : runtime_(std::move(runtime)), model_(std::move(model)) {
   const auto listen = given["listen"].cast<std::vector<std::string>>();
-  std::vector<const char*> addresses;
-  for (const std::string& address : listen) addresses.push_back(address.c_str());
+  const std::vector<const char*> addresses = Pointers(listen);
   const tideway_publisher_options options = {
       .struct_size = sizeof options,
       .listen = addresses.data(),
@@ -103,8 +102,8 @@ py::tuple PublisherObject::Publish(uint64_t version, const py::list& arrays) {
     const std::string name = std::string("tensor '") + weights[i].name + "'";
     memory.push_back(Floats::Of(arrays[i], name, /*writable=*/false, weights[i].type));
     if (memory[i].shape() != model_->shapes()[i]) {
-      Throw(TIDEWAY_INVALID_ARGUMENT,
-            name + " has the shape " + memory[i].ShapeText() + ", and the model another one");
+      Throw(TIDEWAY_INVALID_ARGUMENT, name + " has the shape " + ShapeText(memory[i].shape()) +
+                                          ", and the model another one");
     }
     weights[i].data = memory[i].words();
     weights[i].data_bytes = memory[i].bytes();
