@@ -1,6 +1,8 @@
 #include "tideway/weights.h"
 
 #include <atomic>
+#include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -41,11 +43,18 @@ absl::Status Check(const Handle* handle, absl::string_view name) {
   return handle == nullptr ? NullArgument(name) : handle->runtime->CheckProcess();
 }
 
+// A C program may store any number in an enumeration, and C++ may only load those of its list.
+WeightType TypeOf(const tideway_weight& weight) {
+  static_assert(sizeof(weight.type) == sizeof(uint32_t));
+  uint32_t type;
+  std::memcpy(&type, &weight.type, sizeof(type));
+  return type <= UINT8_MAX ? static_cast<WeightType>(type) : static_cast<WeightType>(UINT8_MAX);
+}
+
 absl::StatusOr<WeightSpec> WeightSpecOf(const tideway_weight& weight, size_t index) {
   absl::StatusOr<TensorSpec> tensor = SpecOf(weight.name, weight.shape, weight.rank, index);
   if (!tensor.ok()) return tensor.status();
-  return WeightSpec{std::move(tensor->name), static_cast<WeightType>(weight.type),
-                    std::move(tensor->shape)};
+  return WeightSpec{std::move(tensor->name), TypeOf(weight), std::move(tensor->shape)};
 }
 
 absl::StatusOr<WeightLayout> ModelOf(const tideway_weight* weights, size_t count) {

@@ -63,7 +63,9 @@ class Stage {
         header.type = static_cast<uint8_t>(WeightFrameType::kVersion);
         header.count = static_cast<uint64_t>(head[4] | head[5] << 8);
         checksums_.resize(payload.size / sizeof(uint64_t));
-        std::memcpy(checksums_.data(), payload.block.get(), checksums_.size() * sizeof(uint64_t));
+        if (!checksums_.empty()) {
+          std::memcpy(checksums_.data(), payload.block.get(), checksums_.size() * sizeof(uint64_t));
+        }
         const bool starts_here = header.from == kWeightsInUse;
         return stager_.Begin(header, payload.span(), starts_here ? in_use_.get() : nullptr,
                              staged_.get());
