@@ -6,6 +6,7 @@
 
 #include "compression/common/float_bits.h"
 #include "compression/sparse_lossless/compare.h"
+#include "compression/sparse_lossless/packed.h"
 
 namespace tideway::compression {
 namespace {

@@ -8,11 +8,10 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
-#include "compression/sparse_lossless/packed.h"
 
 namespace tideway::compression {
 
-inline constexpr size_t kChangesPerBlock = kPackedMax;
+inline constexpr size_t kChangesPerBlock = 64;
 
 struct Versions {
   const std::byte* from;  // null: all zeros

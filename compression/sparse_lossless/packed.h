@@ -9,9 +9,6 @@
 
 namespace tideway::compression {
 
-// Values packed or unpacked at once, at most.
-inline constexpr size_t kPackedMax = 64;
-
 inline size_t PackedBytes(size_t count, int bits) {
   return (count * static_cast<size_t>(bits) + 7) / 8;
 }
@@ -19,11 +16,11 @@ inline size_t PackedBytes(size_t count, int bits) {
 // The bits that the largest of `values` needs: 0 to 32.
 int BitsOfLargest(const uint32_t* values, size_t count);
 
-// Writes PackedBytes(count, bits) bytes. REQUIRES: no value needs more than `bits`, count <= kPackedMax.
+// Writes PackedBytes(count, bits) bytes. REQUIRES: no value needs more than `bits`.
 void Pack(const uint32_t* values, size_t count, int bits, std::byte* out);
 
 // Reads PackedBytes(count, bits) bytes. False if a bit behind the last value is set. REQUIRES:
-// bits <= 32, count <= kPackedMax.
+// bits <= 32.
 bool Unpack(const std::byte* in, size_t count, int bits, uint32_t* values);
 
 }  // namespace tideway::compression
