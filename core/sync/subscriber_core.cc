@@ -1,6 +1,5 @@
 #include "core/sync/subscriber_core.h"
 
-#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -86,7 +85,7 @@ SubscriberCore::SubscriberCore(Runtime* runtime, SubscriberOptions options, cons
       uri_(uri),
       layout_(layout),
       strand_(&runtime->executor()),
-      completions_(&runtime->executor()),
+      waiters_(&runtime->executor()),
       pool_(kPoolBytesMax, kWeightBytesInFlight) {}
 
 void SubscriberCore::Start() {
@@ -202,11 +201,7 @@ void SubscriberCore::BecomeFinal(const absl::Status& why) {
     absl::MutexLock lock(&mutex_);
     stats_.last_error = std::string(why.message());
   }
-  for (Waiter& waiter : waiters_) {
-    runtime_->executor().Cancel(waiter.timer);
-    Complete(std::move(waiter.done), why);
-  }
-  waiters_.clear();
+  waiters_.Fail(why);
 }
 
 void SubscriberCore::ArmPing() {
@@ -471,7 +466,7 @@ void SubscriberCore::Install() {
     stats_.seconds_install_last = absl::ToDoubleSeconds(runtime_->executor().Now() - announced_at_);
   }
   installed.reset();  // the former one: its copy may be what the next version is built in
-  CompleteWaiters();
+  waiters_.Install(current());
   Ask();
 }
 
@@ -493,50 +488,23 @@ void SubscriberCore::WhenNewer(WeightVersionId than, absl::Time deadline, Subscr
 
 void SubscriberCore::AddWaiter(WeightVersionId than, absl::Time deadline, Subscriber::Done done) {
   WeightsPtr weights = current();
-  if (weights != nullptr && weights->id() != than) return Complete(std::move(done), weights);
-  if (state_ == State::kFinal) return Complete(std::move(done), final_);
-  if (waiters_.size() >= kWeightWaitersMax) {
-    return Complete(std::move(done), absl::ResourceExhaustedError(absl::StrCat(
-                                         kWeightWaitersMax, " wait for the next version already")));
+  if (weights != nullptr && weights->id() != than) {
+    return waiters_.Complete(std::move(done), std::move(weights));
   }
-  const uint64_t id = ++last_waiter_;
-  waiters_.push_back({.id = id, .than = than, .done = std::move(done)});
-  waiters_.back().timer = At(deadline, [this, id] { ExpireWaiter(id); });
+  if (state_ == State::kFinal) return waiters_.Complete(std::move(done), final_);
+  const uint64_t id = waiters_.Add(than, std::move(done));
+  if (id == 0) return;
+  waiters_.SetTimer(id, At(deadline, [this, id] { waiters_.Expire(id, WhyNone()); }));
 }
 
-void SubscriberCore::ExpireWaiter(uint64_t id) {
-  const auto waiter =
-      std::find_if(waiters_.begin(), waiters_.end(), [id](const Waiter& w) { return w.id == id; });
-  if (waiter == waiters_.end()) return;
+absl::Status SubscriberCore::WhyNone() const {
   std::string why = "no other version came in time";
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!stats_.connected) {
-      absl::StrAppend(&why, "; there is no connection to ", uri_.ToString());
-      if (!last_error_.ok()) absl::StrAppend(&why, ": ", last_error_.message());
-    }
+  absl::MutexLock lock(&mutex_);
+  if (!stats_.connected) {
+    absl::StrAppend(&why, "; there is no connection to ", uri_.ToString());
+    if (!last_error_.ok()) absl::StrAppend(&why, ": ", last_error_.message());
   }
-  Complete(std::move(waiter->done), absl::DeadlineExceededError(why));
-  waiters_.erase(waiter);
-}
-
-void SubscriberCore::CompleteWaiters() {
-  const WeightsPtr weights = current();
-  for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-    if (waiter->than == weights->id()) {
-      ++waiter;
-      continue;
-    }
-    runtime_->executor().Cancel(waiter->timer);
-    Complete(std::move(waiter->done), weights);
-    waiter = waiters_.erase(waiter);
-  }
-}
-
-void SubscriberCore::Complete(Subscriber::Done done, absl::StatusOr<WeightsPtr> result) {
-  completions_.Post([done = std::move(done), result = std::move(result)]() mutable {
-    std::move(done)(std::move(result));
-  });
+  return absl::DeadlineExceededError(why);
 }
 
 void SubscriberCore::Close() {

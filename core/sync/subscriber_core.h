@@ -19,15 +19,13 @@
 // There is never more than one live connection. A stage that is under way when the connection ends is given up; the version in use
 // stays in use.
 //
-// Threads: one strand; frames are read, and payloads placed, on the transport's thread. Completions have a strand of their own, so
-// that a slow one does not hold up the rest.
+// Threads: one strand; frames are read, and payloads placed, on the transport's thread.
 
 #ifndef TIDEWAY_CORE_SYNC_SUBSCRIBER_CORE_H_
 #define TIDEWAY_CORE_SYNC_SUBSCRIBER_CORE_H_
 
 #include <atomic>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <string>
 
@@ -42,6 +40,7 @@
 #include "core/sync/chunk_table.h"
 #include "core/sync/copy_pool.h"
 #include "core/sync/stager.h"
+#include "core/sync/version_waiters.h"
 #include "core/wire/weight_handshake.h"
 #include "tideway/buffer.h"
 #include "tideway/runtime.h"
@@ -68,12 +67,6 @@ class SubscriberCore final : public std::enable_shared_from_this<SubscriberCore>
  private:
   class Wire;  // the Receiver of one connection
   enum class State { kResting, kConnecting, kGreeting, kFollowing, kClosing, kFinal };
-  struct Waiter {
-    uint64_t id = 0;
-    WeightVersionId than = {};
-    TimerId timer = 0;
-    Subscriber::Done done;
-  };
 
   // On the transport's thread.
   absl::StatusOr<Landing> OnMessage(uint64_t attempt, absl::Span<const std::byte> header,
@@ -110,10 +103,9 @@ class SubscriberCore final : public std::enable_shared_from_this<SubscriberCore>
   // Goes on checking the stage, a part at a time, so that pings go out meanwhile.
   void Finish(uint64_t attempt);
   void Install();
-  void CompleteWaiters();
   void AddWaiter(WeightVersionId than, absl::Time deadline, Subscriber::Done done);
-  void ExpireWaiter(uint64_t id);
-  void Complete(Subscriber::Done done, absl::StatusOr<WeightsPtr> result);
+  // What a wait ends with that took too long.
+  absl::Status WhyNone() const;
 
   void SendHello();
   void SendEmpty(wire::WeightFrameHeader header);
@@ -125,7 +117,7 @@ class SubscriberCore final : public std::enable_shared_from_this<SubscriberCore>
   const Uri uri_;
   const WeightLayout layout_;
   Strand strand_;
-  Strand completions_;
+  VersionWaiters waiters_;
   BufferPool pool_;
   std::shared_ptr<CopyPool> copies_;
 
@@ -151,8 +143,6 @@ class SubscriberCore final : public std::enable_shared_from_this<SubscriberCore>
   uint64_t taken_ = 0;                            // frames, over this connection
   uint64_t frames_untold_ = 0;
   size_t bytes_untold_ = 0;
-  uint64_t last_waiter_ = 0;
-  std::list<Waiter> waiters_;
 
   std::atomic<int64_t> heard_ns_{0};  // when anything last came
 
