@@ -11,29 +11,11 @@
 #include "gtest/gtest.h"
 #include "tests/fuzz/codec_decode.h"
 #include "tests/fuzz/codec_seeds.h"
+#include "tests/fuzz/mutate.h"
 #include "tideway/builtin_codecs.h"
 
 namespace tideway::fuzz {
 namespace {
-
-// One small change: a bit, a byte, a cut, an insertion.
-void Mutate(Bytes& input, std::mt19937_64& random) {
-  if (input.empty()) return;
-  const size_t at = random() % input.size();
-  switch (random() % 4) {
-    case 0:
-      input[at] ^= static_cast<uint8_t>(1u << (random() % 8));
-      return;
-    case 1:
-      input[at] = static_cast<uint8_t>(random());
-      return;
-    case 2:
-      input.resize(at);
-      return;
-    default:
-      input.insert(input.begin() + static_cast<std::ptrdiff_t>(at), static_cast<uint8_t>(random()));
-  }
-}
 
 TEST(CodecDecodeFuzz, ValidMutatedAndRandomInputsGiveAStatusAndFiniteValues) {
   const int seed = testing::UnitTest::GetInstance()->random_seed() + 7;

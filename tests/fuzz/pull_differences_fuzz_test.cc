@@ -7,6 +7,7 @@
 #include "core/wire/chain_frames.h"
 #include "core/wire/difference.h"
 #include "gtest/gtest.h"
+#include "tests/fuzz/mutate.h"
 #include "tests/fuzz/pull_differences.h"
 #include "tideway/builtin_codecs.h"
 
@@ -33,25 +34,6 @@ Bytes ValidInput(size_t which, const Codec& codec, size_t elements, std::mt19937
     input.push_back(std::to_integer<uint8_t>(byte));
   }
   return input;
-}
-
-// One small change: a bit, a byte, a cut, an insertion.
-void Mutate(Bytes& input, std::mt19937_64& random) {
-  if (input.empty()) return;
-  const size_t at = random() % input.size();
-  switch (random() % 4) {
-    case 0:
-      input[at] ^= static_cast<uint8_t>(1u << (random() % 8));
-      return;
-    case 1:
-      input[at] = static_cast<uint8_t>(random());
-      return;
-    case 2:
-      input.resize(at);
-      return;
-    default:
-      input.insert(input.begin() + static_cast<std::ptrdiff_t>(at), static_cast<uint8_t>(random()));
-  }
 }
 
 TEST(PullDifferencesFuzz, ValidMutatedAndRandomAnswersLeaveACopyOrNone) {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/fuzz/mutate.h"
 #include "tests/fuzz/weight_seeds.h"
 
 namespace tideway::fuzz {
@@ -25,25 +26,6 @@ Input AnyValid(std::mt19937_64& random) {
       return ValidWhole(random);
     default:
       return ValidChain(1 + random() % 3, random);
-  }
-}
-
-// One small change: a bit, a byte, a cut, an insertion.
-void Mutate(Input& input, std::mt19937_64& random) {
-  if (input.empty()) return;
-  const size_t at = random() % input.size();
-  switch (random() % 4) {
-    case 0:
-      input[at] ^= static_cast<uint8_t>(1u << (random() % 8));
-      return;
-    case 1:
-      input[at] = static_cast<uint8_t>(random());
-      return;
-    case 2:
-      input.resize(at);
-      return;
-    default:
-      input.insert(input.begin() + static_cast<std::ptrdiff_t>(at), static_cast<uint8_t>(random()));
   }
 }
 
