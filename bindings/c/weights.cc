@@ -221,6 +221,15 @@ absl::Status Current(tideway_subscriber* subscriber, tideway_weights** weights) 
   return absl::OkStatus();
 }
 
+// `end` is the C++ publisher or subscriber in the handle.
+template <typename Handle, typename End>
+absl::Status Stats(Handle* handle, absl::string_view name, std::unique_ptr<End> Handle::*end,
+                   char** json) {
+  absl::Status status = Check(handle, name);
+  if (status.ok() && json == nullptr) status = NullArgument("json");
+  return status.ok() ? CopyOut(JsonOf((handle->*end)->stats()), json) : status;
+}
+
 template <typename Handle>
 absl::Status FreeOutsideOfCallbacks(Handle* handle) {
   absl::Status status = InCallback::Refuse("freeing it");
@@ -256,10 +265,7 @@ tideway_status tideway_publisher_publish(tideway_publisher* publisher, uint64_t 
 
 tideway_status tideway_publisher_stats(tideway_publisher* publisher, char** json) {
   return Boundary([&] {
-    absl::Status status = tideway::c::Check(publisher, "publisher");
-    if (status.ok() && json == nullptr) status = tideway::c::NullArgument("json");
-    if (!status.ok()) return status;
-    return tideway::c::CopyOut(tideway::c::JsonOf(publisher->publisher->stats()), json);
+    return tideway::c::Stats(publisher, "publisher", &tideway_publisher::publisher, json);
   });
 }
 
@@ -298,10 +304,7 @@ tideway_status tideway_subscriber_wait(tideway_subscriber* subscriber,
 
 tideway_status tideway_subscriber_stats(tideway_subscriber* subscriber, char** json) {
   return Boundary([&] {
-    absl::Status status = tideway::c::Check(subscriber, "subscriber");
-    if (status.ok() && json == nullptr) status = tideway::c::NullArgument("json");
-    if (!status.ok()) return status;
-    return tideway::c::CopyOut(tideway::c::JsonOf(subscriber->subscriber->stats()), json);
+    return tideway::c::Stats(subscriber, "subscriber", &tideway_subscriber::subscriber, json);
   });
 }
 
