@@ -8,7 +8,7 @@ from typing import Any, Dict, Generator, Iterable, List, Mapping, Optional, Sequ
 
 from tideway import _tideway
 from tideway._layout import Layout, layout_handle
-from tideway._runtime import Runtime, handle_of, keep
+from tideway._runtime import Closable, Runtime, handle_of, keep
 
 def _stop_reading(loop: asyncio.AbstractEventLoop, fd: int) -> None:
     try:
@@ -65,7 +65,7 @@ class Operation:
         return self.result()
 
 
-class Client:
+class Client(Closable):
     """One incarnation of one worker (or an observer), connected to all servers.
 
     Args:
@@ -188,12 +188,6 @@ class Client:
         for loop in list(self._watched):
             _stop_reading(loop, handle.fileno())
         handle.close()  # which tells what is awaited
-
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
 
     def _check_unconnected(self) -> None:
         if self._closed:

@@ -10,7 +10,7 @@ from typing import Any, Iterable, Mapping, Optional, Union
 from tideway import _tideway
 from tideway._client import Client
 from tideway._layout import Layout, named_tensors
-from tideway._runtime import handle_of, keep
+from tideway._runtime import Closable, handle_of, keep
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SyncEvent:
         return self.merged
 
 
-class LocalSGD:
+class LocalSGD(Closable):
     """Trains alone for some inner steps at a time, and then exchanges what was learned with the servers.
 
     Joins when it is made, and fills the parameters with the servers' values. Call :meth:`step` after each step of your optimizer,
@@ -133,12 +133,6 @@ class LocalSGD:
     def _free(self) -> None:
         self._client._free()
         self._handle.close()
-
-    def __enter__(self) -> "LocalSGD":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
 
     def _check_places(self) -> None:
         for name, tensor, place in zip(self._names, self._tensors, self._places):

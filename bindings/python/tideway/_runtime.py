@@ -5,11 +5,12 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from typing import Callable, Iterable, Optional, Type
+from typing import Any, Callable, Iterable, Optional, Type, TypeVar
 
 from tideway import _tideway
 from tideway._plugins import Codec, OuterOptimizer
 
+_Self = TypeVar("_Self", bound="Closable")
 # Everything that has threads of the library behind it, to be closed before the interpreter ends.
 _open: "weakref.WeakSet" = weakref.WeakSet()
 _process = os.getpid()
@@ -48,7 +49,20 @@ def handle_of(runtime: Optional[Runtime]) -> _tideway.Runtime:
     return _default._handle
 
 
-def keep(closable) -> None:
+class Closable:
+    """Closes at the end of a ``with`` block."""
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def keep(closable: Closable) -> None:
     """Closes it before the interpreter ends, unless it is gone by then."""
     _open.add(closable)
 

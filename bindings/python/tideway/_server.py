@@ -8,10 +8,10 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
 from tideway import _tideway
 from tideway._layout import Layout, layout_handle
-from tideway._runtime import Runtime, handle_of, keep
+from tideway._runtime import Closable, Runtime, handle_of, keep
 
 
-class Server:
+class Server(Closable):
     """Holds the master copy of the parameters (of its fragments, where there are several servers) and steps it as deltas arrive. It
     runs on the library's threads; Python goes on.
 
@@ -111,9 +111,3 @@ class Server:
 
     def _free(self) -> None:
         self._handle.close()
-
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()

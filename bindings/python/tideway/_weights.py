@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from tideway import _tideway
-from tideway._runtime import Runtime, handle_of, keep
+from tideway._runtime import Closable, Runtime, handle_of, keep
 
 # As tideway_weight_type of the C ABI, and how struct and numpy call the words.
 _TYPES = {"fp32": 1, "bf16": 2, "fp16": 3}
@@ -65,7 +65,7 @@ class PublishReport:
     """That encoding took: once, for all subscribers."""
 
 
-class Publisher:
+class Publisher(Closable):
     """Gives whole versions of a model's weights to all who follow it. What has changed since the version before is encoded once,
     losslessly; who is further behind, or new, is sent several differences or the whole.
 
@@ -131,12 +131,6 @@ class Publisher:
     def _free(self) -> None:
         self._handle.close()
 
-    def __enter__(self) -> "Publisher":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
 
 class Weights(Mapping[str, Any]):
     """One whole version: read-only numpy arrays by name, views of the subscriber's memory that keep it alive. bf16 comes as uint16
@@ -185,7 +179,7 @@ class Weights(Mapping[str, Any]):
                 target[...] = self[name].view(target.dtype)
 
 
-class Subscriber:
+class Subscriber(Closable):
     """Follows a :class:`Publisher` and always has a whole version of the weights, or none. It connects, and connects again, for as
     long as it lives.
 
@@ -225,9 +219,3 @@ class Subscriber:
 
     def _free(self) -> None:
         self._handle.close()
-
-    def __enter__(self) -> "Subscriber":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
