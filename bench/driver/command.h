@@ -6,15 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "tideway/transport.h"
+#include "bench/driver/context.h"
 
 namespace bench {
-
-struct CommandContext {
-  tideway::TransportRegistry transports;
-  std::string self;          // the path of tideway-bench; the raw programs lie beside it
-  bool on_terminal = false;  // whether somebody watches `err`
-};
 
 // Runs it with the words behind `tideway-bench`; tables and JSON go to `out`, progress and errors to `err`. Returns the exit status:
 // 0 done; 1 something could not be measured; 2 the command line asks for what does not exist. Blocks for as long as it measures.

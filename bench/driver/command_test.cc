@@ -127,6 +127,36 @@ TEST(BenchCommand, IncastTellsHowLongSmallPushesWaited) {
               HasSubstr("--codec=identity"));
 }
 
+TEST(BenchCommand, RawAloneGivesTheSameFiguresOfEachFormAndItsProgram) {
+  const Answer answer = Ask(Short(
+      {"raw", "--transport", "tcp", "--size", "64KiB", "--form", "push,pull", "--json", "-"}));
+  ASSERT_EQ(answer.status, kDoneStatus) << answer.err;
+  const Json json = answer.json();
+  ASSERT_EQ(json["results"].size(), 2u);
+  EXPECT_EQ(json["results"][0]["form"], "push");
+  EXPECT_EQ(json["results"][1]["form"], "pull");
+  for (const Json& result : json["results"]) {
+    EXPECT_EQ(result["subcommand"], "raw");
+    EXPECT_EQ(result["program"], "raw_sockets");
+    EXPECT_EQ(result["chunk_bytes"], 65536);
+    EXPECT_GT(result["goodput_gbytes_per_s"].get<double>(), 0);
+    EXPECT_GT(result["latency_us"]["p99.9"].get<double>(), 0);
+    EXPECT_FALSE(result.contains("raw"));
+  }
+  EXPECT_THAT(Ask(Short({"raw", "--size", "4KiB"})).out,
+              AllOf(HasSubstr("raw push  tcp"), HasSubstr("raw_sockets  4 KiB")));
+}
+
+TEST(BenchCommand, WhatHasNoRawProgramIsRefusedOrLeftOutOfAll) {
+  EXPECT_EQ(Ask({"raw", "--transport", "inproc"}).err,
+            "tideway-bench: no raw program does push over what inproc uses\n");
+  const Answer alone = Ask({"raw", "--size", "4KiB"}, "/nowhere/tideway-bench");
+  EXPECT_EQ(
+      alone.err,
+      "tideway-bench: raw push tcp identity 4 KiB: there is no /nowhere/raw_sockets; build the "
+      "target raw_sockets\n");
+}
+
 TEST(BenchCommand, BothEndsMayBeInOneProcess) {
   const Answer answer = Ask(Short({"push", "--transport", "inproc", "--size", "64KiB", "--raw"}));
   EXPECT_EQ(answer.status, kDoneStatus) << answer.err;
@@ -198,6 +228,8 @@ TEST(BenchCommand, WrongFlagsAreRefusedInOneSentenceWithTheWayToHelp) {
                                              {"bandwidth", "--outstanding", "0"},
                                              {"pull", "extra"},
                                              {"incast", "--workers", "0"},
+                                             {"raw", "--codec", "int8"},
+                                             {"raw", "--form", "incast"},
                                              {"compare", "a.json"},
                                              {"report"}}) {
     const Answer answer = Ask(wrong);

@@ -17,6 +17,7 @@ using tideway::tools::SizeText;
 constexpr absl::Duration kTrial = absl::Milliseconds(150);
 
 const char* FormOf(const Case& what) {
+  if (!what.form.empty()) return what.form.c_str();
   const bool pushes = what.subcommand == "latency" || what.subcommand == "bandwidth";
   return pushes ? "push" : what.subcommand.c_str();
 }
@@ -43,6 +44,7 @@ class Rounds {
   }
 
   absl::StatusOr<Result> Run() {
+    if (result_.only_raw()) return RunRaw();
     auto ours = TidewayPair(transports_, result_.what.transport, load_, settings_.wire);
     if (!ours.ok()) return ours.status();
     const absl::Status found = FindRaw();
@@ -59,15 +61,25 @@ class Rounds {
   }
 
  private:
+  // Nothing but the raw program.
+  absl::StatusOr<Result> RunRaw() {
+    absl::Status status = FindRaw();
+    for (int round = 0; status.ok() && round < settings_.rounds; ++round) {
+      status = MeasureOne("raw", round, raw_, &result_.rounds);
+    }
+    if (!status.ok()) return status;
+    return std::move(result_);
+  }
+
   // Which raw program, and the chunk with which it is quickest.
   absl::Status FindRaw() {
-    if (!settings_.raw) return absl::OkStatus();
+    if (!settings_.raw && !result_.only_raw()) return absl::OkStatus();
     double best = 0;
     const std::vector<size_t> chunks = RawChunks(load_.bytes);
     for (const size_t chunk : chunks) {
       auto raw = RawPair(result_.what.transport, load_, chunk, settings_.wire);
-      if (absl::IsNotFound(raw.status())) return absl::OkStatus();
-      if (!raw.ok()) return raw.status();
+      if (absl::IsNotFound(raw.status()) && !result_.only_raw()) return absl::OkStatus();
+      if (!raw.ok()) return NoRaw(raw.status());
       result_.raw_program = raw->program;
       if (chunks.size() > 1) {
         Show(absl::StrCat("raw in chunks of ", SizeText(chunk)));
@@ -80,6 +92,11 @@ class Rounds {
       raw_ = *std::move(raw);
     }
     return absl::OkStatus();
+  }
+
+  absl::Status NoRaw(const absl::Status& why) const {
+    if (result_.only_raw()) return why;
+    return {why.code(), absl::StrCat(why.message(), ", or leave --raw out")};
   }
 
   absl::Status MeasureRaw(int round) {
@@ -114,9 +131,10 @@ class Rounds {
 
 size_t StepsOf(const Case& what, const MeasureSettings& settings) {
   const auto rounds = static_cast<size_t>(settings.rounds);
-  if (!settings.raw || !HasRaw(what.transport, FormOf(what))) return rounds;
+  const bool only_raw = what.subcommand == kRawSubcommand;
+  if (!only_raw && (!settings.raw || !HasRaw(what.transport, FormOf(what)))) return rounds;
   const size_t chunks = RawChunks(what.size_bytes).size();
-  return 2 * rounds + (chunks > 1 ? chunks : 0);
+  return (only_raw ? 1 : 2) * rounds + (chunks > 1 ? chunks : 0);
 }
 
 absl::StatusOr<Result> Measure(const Case& what, const MeasureSettings& settings,

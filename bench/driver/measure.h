@@ -32,7 +32,7 @@ struct MeasureSettings {
 size_t StepsOf(const Case& what, const MeasureSettings& settings);
 
 // What a program complained of, or DATA_LOSS: what arrived is not what was sent. A transport that nothing raw has the wire of is
-// measured without. The servers run on `host`.
+// measured without; of raw alone that is NOT_FOUND. The servers run on `host`.
 absl::StatusOr<Result> Measure(const Case& what, const MeasureSettings& settings,
                                const tideway::TransportRegistry& transports, Host& host,
                                Progress& progress);

@@ -210,7 +210,7 @@ std::string CaseName(const Json& result) {
     return number >= 0 && number < 0x1p53 ? static_cast<size_t>(number) : 0;
   };
   return NameOf({TextOf(result, "subcommand"), TextOf(result, "transport"), whole("size_bytes"),
-                 TextOf(result, "codec"), whole("workers")});
+                 TextOf(result, "codec"), whole("workers"), TextOf(result, "form")});
 }
 
 double Figure(const Json& result, const Path& path) {
@@ -230,7 +230,7 @@ double Figure(const Json& result, const Path& path) {
 std::string RunCsv(const Json& run) {
   std::string csv = "subcommand,transport,size_bytes,codec";
   for (const Column& column : Columns()) absl::StrAppend(&csv, ",", column.title);
-  csv += "\n";
+  csv += ",form\n";
   for (const Json& result : run["results"]) {
     absl::StrAppend(&csv, CsvCell(TextOf(result, "subcommand")), ",",
                     CsvCell(TextOf(result, "transport")), ",",
@@ -240,7 +240,7 @@ std::string RunCsv(const Json& run) {
       const double figure = Figure(result, column.path);
       absl::StrAppend(&csv, ",", std::isfinite(figure) ? absl::StrFormat("%.6g", figure) : "");
     }
-    csv += "\n";
+    absl::StrAppend(&csv, ",", CsvCell(TextOf(result, "form")), "\n");
   }
   return csv;
 }
@@ -249,7 +249,9 @@ std::vector<NamedChart> RunCharts(const Json& run) {
   std::vector<std::string> subcommands;
   std::map<std::string, std::vector<const Json*>> results;
   for (const Json& result : run["results"]) {
-    const std::string subcommand = TextOf(result, "subcommand");
+    std::string subcommand = TextOf(result, "subcommand");
+    const std::string form = TextOf(result, "form");
+    if (!form.empty()) absl::StrAppend(&subcommand, "-", form);
     if (results[subcommand].empty()) subcommands.push_back(subcommand);
     results[subcommand].push_back(&result);
   }

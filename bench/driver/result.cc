@@ -73,7 +73,13 @@ Json CaseJson(const Case& what) {
                {"size_bytes", what.size_bytes},
                {"codec", what.codec}};
   if (what.workers > 0) json["workers"] = what.workers;
+  if (!what.form.empty()) json["form"] = what.form;
   return json;
+}
+
+// "push", "raw push".
+std::string FormName(const Case& what) {
+  return what.form.empty() ? what.subcommand : absl::StrCat(what.subcommand, " ", what.form);
 }
 
 std::string Range(const Estimate& estimate) {
@@ -83,7 +89,7 @@ std::string Range(const Estimate& estimate) {
 }  // namespace
 
 std::string NameOf(const Case& what) {
-  return absl::StrCat(what.subcommand, " ", what.transport, " ", what.codec, " ",
+  return absl::StrCat(FormName(what), " ", what.transport, " ", what.codec, " ",
                       SizeText(what.size_bytes),
                       what.workers > 0 ? absl::StrCat(" of ", what.workers) : "");
 }
@@ -123,6 +129,10 @@ Json ToJson(const Result& result) {
   json.update(SideJson(result.rounds));
   AddSmallPushes(Summarise(result.rounds), json);
   json["verified"] = true;  // else it would be a failure
+  if (result.only_raw()) {
+    json["program"] = result.raw_program;
+    json["chunk_bytes"] = result.raw_chunk_bytes;
+  }
   if (result.raw_rounds.empty()) return json;
   Json raw = SideJson(result.raw_rounds);
   raw["program"] = result.raw_program;
@@ -145,54 +155,81 @@ Json ToJson(const Failure& failure) {
   return json;
 }
 
-std::string ResultTable(const std::vector<Result>& results) {
-  const bool with_raw = std::any_of(results.begin(), results.end(), [](const Result& result) {
-    return !result.raw_rounds.empty();
-  });
+namespace {
+
+// Which columns a table has beside those that all have.
+struct Extras {
+  explicit Extras(const std::vector<Result>& results) {
+    for (const Result& result : results) {
+      incast |= result.what.workers > 0;
+      only_raw |= result.only_raw();
+      beside_raw |= !result.raw_rounds.empty();
+    }
+  }
+  bool incast = false;
+  bool only_raw = false;
+  bool beside_raw = false;
+};
+
+std::vector<TextTable::Column> ColumnsOf(const Extras& extras) {
   std::vector<TextTable::Column> columns = {{"what"}, {"transport"}, {"codec"}};
   const auto right = [&](std::initializer_list<const char*> titles) {
     for (const char* title : titles) columns.push_back({title, TextTable::kRight});
   };
   right({"size", "GB/s", "interval", "p50 us", "p99 us", "p99.9 us", "CPU s/GB"});
-  const bool incast = std::any_of(results.begin(), results.end(),
-                                  [](const Result& result) { return result.what.workers > 0; });
-  if (incast) right({"workers", "small push p50 us", "p99 us"});
-  if (with_raw) right({"raw GB/s", "raw p50 us", "ratio", "interval", "CPU ratio"});
-  TextTable table(std::move(columns));
-  for (const Result& result : results) {
-    const Summary ours = Summarise(result.rounds);
-    const auto quantile = [&](double share) {
-      return absl::StrFormat("%.1f", 1e-3 * ours.latencies.Quantile(share));
-    };
-    std::vector<std::string> cells = {result.what.subcommand,
-                                      result.what.transport,
-                                      result.what.codec,
-                                      SizeText(result.what.size_bytes),
-                                      absl::StrFormat("%.2f", ours.goodput_gbytes_per_s.median),
-                                      Range(ours.goodput_gbytes_per_s),
-                                      quantile(0.5),
-                                      quantile(0.99),
-                                      quantile(0.999),
-                                      absl::StrFormat("%.3f", ours.cpu_s_per_gb.median)};
-    if (incast) {
-      cells.push_back(absl::StrCat(result.what.workers));
-      for (const double share : {0.5, 0.99}) {
-        cells.push_back(absl::StrFormat("%.1f", 1e-3 * ours.small_pushes.Quantile(share)));
-      }
-    }
-    if (with_raw && result.raw_rounds.empty()) {
-      cells.insert(cells.end(), 5, "-");
-    } else if (with_raw) {
-      const Summary raw = Summarise(result.raw_rounds);
-      const Estimate ratio = result.RatioToRaw();
-      cells.push_back(absl::StrFormat("%.2f", raw.goodput_gbytes_per_s.median));
-      cells.push_back(absl::StrFormat("%.1f", 1e-3 * raw.latencies.Quantile(0.5)));
-      cells.push_back(absl::StrFormat("%.2f", ratio.median));
-      cells.push_back(Range(ratio));
-      cells.push_back(absl::StrFormat("%.2f", result.CpuRatio().median));
-    }
-    table.AddRow(std::move(cells));
+  if (extras.incast) right({"workers", "small push p50 us", "p99 us"});
+  if (extras.only_raw) right({"program", "chunk"});
+  if (extras.beside_raw) right({"raw GB/s", "raw p50 us", "ratio", "interval", "CPU ratio"});
+  return columns;
+}
+
+void AddBesideRaw(const Result& result, std::vector<std::string>& cells) {
+  if (result.raw_rounds.empty()) {
+    cells.insert(cells.end(), 5, "-");
+    return;
   }
+  const Summary raw = Summarise(result.raw_rounds);
+  const Estimate ratio = result.RatioToRaw();
+  cells.push_back(absl::StrFormat("%.2f", raw.goodput_gbytes_per_s.median));
+  cells.push_back(absl::StrFormat("%.1f", 1e-3 * raw.latencies.Quantile(0.5)));
+  cells.push_back(absl::StrFormat("%.2f", ratio.median));
+  cells.push_back(Range(ratio));
+  cells.push_back(absl::StrFormat("%.2f", result.CpuRatio().median));
+}
+
+std::vector<std::string> CellsOf(const Result& result, const Extras& extras) {
+  const Summary ours = Summarise(result.rounds);
+  const auto quantile = [](const Histogram& latencies, double share) {
+    return absl::StrFormat("%.1f", 1e-3 * latencies.Quantile(share));
+  };
+  std::vector<std::string> cells = {FormName(result.what),
+                                    result.what.transport,
+                                    result.what.codec,
+                                    SizeText(result.what.size_bytes),
+                                    absl::StrFormat("%.2f", ours.goodput_gbytes_per_s.median),
+                                    Range(ours.goodput_gbytes_per_s),
+                                    quantile(ours.latencies, 0.5),
+                                    quantile(ours.latencies, 0.99),
+                                    quantile(ours.latencies, 0.999),
+                                    absl::StrFormat("%.3f", ours.cpu_s_per_gb.median)};
+  if (extras.incast) {
+    cells.push_back(absl::StrCat(result.what.workers));
+    for (const double share : {0.5, 0.99}) cells.push_back(quantile(ours.small_pushes, share));
+  }
+  if (extras.only_raw) {
+    cells.push_back(result.raw_program);
+    cells.push_back(SizeText(result.raw_chunk_bytes));
+  }
+  if (extras.beside_raw) AddBesideRaw(result, cells);
+  return cells;
+}
+
+}  // namespace
+
+std::string ResultTable(const std::vector<Result>& results) {
+  const Extras extras(results);
+  TextTable table(ColumnsOf(extras));
+  for (const Result& result : results) table.AddRow(CellsOf(result, extras));
   return table.ToString();
 }
 

@@ -19,6 +19,7 @@
 namespace bench {
 
 inline constexpr char kSchema[] = "tideway-bench/1";
+inline constexpr char kRawSubcommand[] = "raw";
 
 // What is to be measured.
 struct Case {
@@ -26,10 +27,11 @@ struct Case {
   std::string transport;  // a provider's name
   size_t size_bytes = 0;
   std::string codec = "identity";
-  size_t workers = 0;  // of incast; 0: one
+  size_t workers = 0;     // of incast; 0: one
+  std::string form = "";  // of raw: push, pull or push-pull
 };
 
-// "push tcp identity 64 MiB", "incast tcp identity 4 MiB of 32": tells cases apart.
+// "push tcp identity 64 MiB", "incast tcp identity 4 MiB of 32", "raw push tcp identity 64 MiB": tells cases apart.
 std::string NameOf(const Case& what);
 
 // One side, over all rounds.
@@ -49,12 +51,13 @@ Summary Summarise(const std::vector<Measured>& rounds);
 
 struct Result {
   Case what;
-  std::vector<Measured> rounds;
+  std::vector<Measured> rounds;  // of the raw program where nothing but that was asked for
   // The raw program in the same rounds; empty: nobody asked for it.
   std::vector<Measured> raw_rounds;
   std::string raw_program;
   size_t raw_chunk_bytes = 0;
 
+  bool only_raw() const { return what.subcommand == kRawSubcommand; }
   bool by_latency() const { return what.subcommand == "latency"; }
   // Of the goodput, or for `latency` of the rounds' medians. REQUIRES: raw_rounds.
   Estimate RatioToRaw() const;

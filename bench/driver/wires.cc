@@ -144,8 +144,8 @@ absl::StatusOr<std::vector<std::string>> ServerProgram(absl::string_view name,
   const std::filesystem::path path =
       std::filesystem::path(self).replace_filename(std::string(name));
   if (std::filesystem::exists(path)) return std::vector<std::string>{path.string()};
-  return absl::UnavailableError(absl::StrCat("there is no ", path.string(), "; build the target ",
-                                             name, ", or leave --raw out"));
+  return absl::UnavailableError(
+      absl::StrCat("there is no ", path.string(), "; build the target ", name));
 }
 
 absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transports,

@@ -1,0 +1,198 @@
+#include "bench/driver/subcommands.h"
+
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "bench/driver/result.h"
+
+namespace bench {
+
+const char* const kExamples = R"(Examples:
+  tideway-bench push --transport tcp --size 64MiB --raw
+  tideway-bench push --transport tcp --size 64MiB --codec identity --raw --json -
+  tideway-bench pull --transport ucx,ofi+net --size 4KiB..256MiB --json pulls.json
+  tideway-bench latency --transport all --wait spin
+  tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
+  tideway-bench incast --transport tcp --workers 2,128 --size 1MiB
+  tideway-bench raw --transport tcp,ucx/sm --form push,pull --size 4KiB..64MiB
+  tideway-bench matrix --transport tcp,ucx --raw --json b.json --html b.html
+  tideway-bench compare a.json b.json --threshold 5
+  tideway-bench report b.json --csv - --svg pictures
+  tideway-bench --server --listen tcp://10.0.0.7:7411                on one host, and on the other
+  tideway-bench push --transport tcp,ucx/tcp --connect tcp://10.0.0.7:7411 --raw
+
+Starts both ends on this host, as processes of their own, over loopback or shared memory. With --raw, the same bytes also go over the
+bare library, in turn with Tideway's and at its best chunk size. All data is verified. GB/s count fp32 bytes, whatever the codec makes
+of them. An interval holds the true median with 95 % confidence where there are six rounds or more.
+How to read the figures, and the form of the JSON: docs/benchmarks.md.
+
+Exit status: 0 done; 1 something could not be measured, or has become worse; 2 the command line asks for what does not exist.)";
+
+namespace {
+
+constexpr int kRoundsMax = 1000;
+constexpr double kSecondsMax = 600;
+constexpr size_t kOutstandingMax = 64;
+constexpr size_t kWorkersMax = 4096;
+
+// --- groups of flags -----------------------------------------------------------------------------
+
+void AddPages(CLI::App& app, Outputs& outputs) {
+  app.add_option("--csv", outputs.csv, "the same as CSV")->type_name("FILE");
+  app.add_option("--html", outputs.html, "the same as a page with pictures")->type_name("FILE");
+  app.add_option("--svg", outputs.svg, "the pictures alone")->type_name("FOLDER");
+}
+
+void AddOutputs(CLI::App& app, Outputs& outputs) {
+  app.add_option("--json", outputs.json, "write all figures there; - for standard output")
+      ->type_name("FILE");
+  AddPages(app, outputs);
+}
+
+void AddSizes(CLI::App& app, Texts& texts, const char* otherwise) {
+  texts.sizes = otherwise;
+  app.add_option("--size", texts.sizes,
+                 "of the vector: 64MiB, a list, or a range: 4KiB..256MiB (times 4)")
+      ->type_name("SIZE")
+      ->capture_default_str();
+}
+
+void AddRounds(CLI::App& app, Flags& flags) {
+  app.add_option("--rounds", flags.rounds, "of a fresh pair of processes")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kRoundsMax));
+  app.add_option("--seconds", flags.seconds, "that a round measures, after warming up")
+      ->capture_default_str()
+      ->check(CLI::Range(0.001, kSecondsMax));
+}
+
+// Over which wire, and how.
+void AddWire(CLI::App& app, Flags& flags) {
+  app.add_option("--transport", flags.transports,
+                 "providers, transports, auto or all (see tideway transports)")
+      ->delimiter(',')
+      ->type_name("NAME[,NAME...]")
+      ->capture_default_str();
+  app.add_option("--wait", flags.wait, "how both ends wait: block or spin")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"block", "spin"}));
+  app.add_option("--congestion", flags.congestion, "congestion control of tcp and raw sockets")
+      ->type_name("NAME");
+  app.add_option("--connect", flags.connect,
+                 "of a tideway-bench --server, which then has the server's end")
+      ->type_name("tcp://HOST:PORT");
+}
+
+void AddCodecs(CLI::App& app, Flags& flags) {
+  app.add_option("--codec", flags.codecs, "of the pushes; give it again for another one")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("CODEC")
+      ->capture_default_str();
+}
+
+void AddFragment(CLI::App& app, Texts& texts) {
+  app.add_option("--fragment", texts.fragment, "of Tideway's fragments")->type_name("SIZE");
+}
+
+void AddOutstanding(CLI::App& app, Flags& flags, size_t otherwise) {
+  flags.outstanding = otherwise;
+  app.add_option("--outstanding", flags.outstanding, "pushes that are not acknowledged yet")
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{1}, kOutstandingMax));
+}
+
+// Everything that moves bytes through Tideway.
+void AddMoves(CLI::App& app, Parsed& parsed, Texts& texts, const char* sizes) {
+  Flags& flags = parsed.flags;
+  flags.forms = {app.get_name()};
+  AddWire(app, flags);
+  AddSizes(app, texts, sizes);
+  AddCodecs(app, flags);
+  app.add_flag("--raw", flags.raw, "measure the bare library beside Tideway, in turn");
+  AddFragment(app, texts);
+  AddRounds(app, flags);
+  AddOutputs(app, flags.outputs);
+}
+
+// --- subcommands ---------------------------------------------------------------------------------
+
+void AddLarge(CLI::App& app, Parsed& parsed, Texts& texts) {
+  AddMoves(app, parsed, texts, "64MiB");
+}
+
+void AddLatency(CLI::App& app, Parsed& parsed, Texts& texts) {
+  AddMoves(app, parsed, texts, "4KiB");
+}
+
+void AddBandwidth(CLI::App& app, Parsed& parsed, Texts& texts) {
+  AddMoves(app, parsed, texts, "64MiB");
+  AddOutstanding(app, parsed.flags, 4);
+}
+
+void AddIncast(CLI::App& app, Parsed& parsed, Texts& texts) {
+  AddMoves(app, parsed, texts, "4MiB");
+  parsed.flags.workers = {2, 8, 32, 128};
+  app.add_option("--workers", parsed.flags.workers, "that push, each one push at a time")
+      ->delimiter(',')
+      ->type_name("N[,N...]")
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{1}, kWorkersMax));
+}
+
+void AddMatrix(CLI::App& app, Parsed& parsed, Texts& texts) {
+  parsed.flags.transports = {"all"};
+  AddMoves(app, parsed, texts, "4KiB..64MiB");
+  parsed.flags.forms = {"push", "pull"};
+}
+
+void AddRaw(CLI::App& app, Parsed& parsed, Texts& texts) {
+  Flags& flags = parsed.flags;
+  flags.forms = {"push"};
+  AddWire(app, flags);
+  app.add_option("--form", flags.forms, "push, pull or push-pull")
+      ->delimiter(',')
+      ->type_name("FORM[,FORM...]")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"push", "pull", "push-pull"}));
+  AddSizes(app, texts, "64MiB");
+  AddOutstanding(app, flags, 1);
+  AddRounds(app, flags);
+  AddOutputs(app, flags.outputs);
+}
+
+void AddCompare(CLI::App& app, Parsed& parsed, Texts&) {
+  app.add_option("runs", parsed.files, "JSON of two runs, the older one first")
+      ->type_name("FILE")
+      ->expected(2)
+      ->required();
+  app.add_option("--threshold", parsed.threshold_percent,
+                 "percent that a case may become worse by, where that is no chance")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 100.0));
+}
+
+void AddReport(CLI::App& app, Parsed& parsed, Texts&) {
+  app.add_option("run", parsed.files, "JSON of a run")->type_name("FILE")->expected(1)->required();
+  AddPages(app, parsed.flags.outputs);
+}
+
+constexpr Subcommand kSubcommands[] = {
+    {"push", "one push at a time, from a worker into a server's vector", AddLarge},
+    {"pull", "one pull at a time, from a server's vector into a worker's", AddLarge},
+    {"latency", "from a small push to its acknowledgement; ratios are of the median", AddLatency},
+    {"bandwidth", "pushes, several under way at a time", AddBandwidth},
+    {"push-pull", "a push, and the pull that has it, as a worker's cycle does", AddLarge},
+    {"bidir", "a push and a pull at the same time", AddLarge},
+    {"incast", "many workers push to one server, while another one pushes 4 KiB", AddIncast},
+    {kRawSubcommand, "the same bytes over the bare library alone, without Tideway", AddRaw},
+    {"matrix", "pushes and pulls of all sizes, over all transports", AddMatrix},
+    {"compare", "two runs, case by case; fails on a regression", AddCompare},
+    {"report", "a run's JSON as CSV, as a page or as pictures", AddReport},
+};
+
+}  // namespace
+
+absl::Span<const Subcommand> Subcommands() { return kSubcommands; }
+
+}  // namespace bench
