@@ -6,12 +6,14 @@
 
 #include "absl/status/statusor.h"
 #include "bench/driver/bench_server.h"
+#include "bench/driver/codec_plan.h"
 #include "bench/driver/compare.h"
 #include "bench/driver/flags.h"
 #include "bench/driver/host.h"
 #include "bench/driver/outputs.h"
 #include "bench/driver/plan.h"
 #include "bench/driver/report.h"
+#include "bench/driver/result.h"
 #include "bench/driver/run.h"
 #include "bench/driver/wire_plan.h"
 #include "tools/exit_status.h"
@@ -78,6 +80,9 @@ int RunReport(const Parsed& parsed, std::ostream& out, std::ostream& err) {
 
 int RunMeasurement(const Flags& flags, const CommandContext& context, std::ostream& out,
                    std::ostream& err) {
+  if (flags.subcommand == kCodecSubcommand) {
+    return CarryOut(CodecPlan(flags), flags, context, /*server=*/nullptr, out, err);
+  }
   absl::StatusOr<std::unique_ptr<Host>> host = LocalHost();
   if (!flags.connect.empty()) host = ConnectHost(flags.connect);
   if (!host.ok()) return Refuse(host.status(), StatusOf(host.status()), err);

@@ -157,6 +157,35 @@ TEST(BenchCommand, WhatHasNoRawProgramIsRefusedOrLeftOutOfAll) {
       "target raw_sockets\n");
 }
 
+TEST(BenchCommand, CodecsAreMeasuredAgainstMemcpyWithoutAWire) {
+  const std::vector<std::string> codecs = {
+      "codec",      "--codec", "identity", "--codec", "int8",      "--size", "64KiB",
+      "--fragment", "16KiB",   "--rounds", "2",       "--seconds", "0.01"};
+  const Answer table = Ask(codecs, "/nowhere/tideway-bench");
+  EXPECT_EQ(table.status, kDoneStatus) << table.err;
+  EXPECT_THAT(table.out, AllOf(HasSubstr("of memcpy"), HasSubstr("\nint8 ")));
+  std::vector<std::string> as_json = codecs;
+  as_json.insert(as_json.end(), {"--json", "-"});
+  const Json json = Ask(as_json).json();
+  ASSERT_EQ(json["results"].size(), 2u);
+  for (const Json& result : json["results"]) {
+    EXPECT_EQ(result["subcommand"], "codec");
+    EXPECT_EQ(result["transport"], "none");
+    EXPECT_TRUE(result["verified"].get<bool>());
+    for (const char* work : {"encode", "encode_feedback", "decode_add"}) {
+      EXPECT_GT(result[work]["gbytes_per_s"].get<double>(), 0) << work;
+      EXPECT_GT(result[work]["ratio_to_memcpy"].get<double>(), 0) << work;
+    }
+    EXPECT_GT(result["memcpy"]["gbytes_per_s"].get<double>(), 0);
+    EXPECT_GT(result["latency_us"]["p99"].get<double>(), 0);
+    EXPECT_GT(result["cpu_s_per_gb"].get<double>(), 0);
+  }
+  EXPECT_EQ(json["results"][0]["bytes_per_fp32_byte"], 1.0);
+  EXPECT_LT(json["results"][1]["bytes_per_fp32_byte"].get<double>(), 0.3);
+  EXPECT_THAT(Ask({"codec", "--codec", "shrink", "--size", "4KiB"}).err,
+              HasSubstr("codec none shrink 4 KiB: no codec is called shrink"));
+}
+
 TEST(BenchCommand, BothEndsMayBeInOneProcess) {
   const Answer answer = Ask(Short({"push", "--transport", "inproc", "--size", "64KiB", "--raw"}));
   EXPECT_EQ(answer.status, kDoneStatus) << answer.err;
@@ -230,6 +259,7 @@ TEST(BenchCommand, WrongFlagsAreRefusedInOneSentenceWithTheWayToHelp) {
                                              {"incast", "--workers", "0"},
                                              {"raw", "--codec", "int8"},
                                              {"raw", "--form", "incast"},
+                                             {"codec", "--transport", "tcp"},
                                              {"compare", "a.json"},
                                              {"report"}}) {
     const Answer answer = Ask(wrong);

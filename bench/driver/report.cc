@@ -50,6 +50,14 @@ const std::vector<Column>& Columns() {
       {"ratio_low", {"ratio_to_raw_interval", "0"}},
       {"ratio_high", {"ratio_to_raw_interval", "1"}},
       {"cpu_ratio_to_raw", {"cpu_ratio_to_raw"}},
+      {"bytes_per_fp32_byte", {"bytes_per_fp32_byte"}},
+      {"encode_gbytes_per_s", {"encode", "gbytes_per_s"}},
+      {"encode_of_memcpy", {"encode", "ratio_to_memcpy"}},
+      {"encode_feedback_gbytes_per_s", {"encode_feedback", "gbytes_per_s"}},
+      {"encode_feedback_of_memcpy", {"encode_feedback", "ratio_to_memcpy"}},
+      {"decode_add_gbytes_per_s", {"decode_add", "gbytes_per_s"}},
+      {"decode_add_of_memcpy", {"decode_add", "ratio_to_memcpy"}},
+      {"memcpy_gbytes_per_s", {"memcpy", "gbytes_per_s"}},
   };
   return *columns;
 }
@@ -88,6 +96,20 @@ const std::vector<Picture>& Pictures() {
        {"ratio_to_raw"},
        {"ratio_to_raw_interval"},
        false},
+      {"encode",
+       "encoding with error feedback",
+       "GB/s",
+       false,
+       {"encode_feedback", "gbytes_per_s"},
+       {"encode_feedback", "interval"},
+       false},
+      {"decode",
+       "decoding and adding",
+       "GB/s",
+       false,
+       {"decode_add", "gbytes_per_s"},
+       {"decode_add", "interval"},
+       false},
   };
   return *pictures;
 }
@@ -115,10 +137,11 @@ Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcom
   for (const Json* result : results) {
     const std::string codec = TextOf(*result, "codec");
     const double workers = Figure(*result, {"workers"});
-    lines[absl::StrCat(TextOf(*result, "transport"),
-                       codec == "identity" ? "" : absl::StrCat(" ", codec),
-                       workers > 0 ? absl::StrCat(" of ", workers) : "")]
-        .push_back(result);
+    const std::string transport = TextOf(*result, "transport");
+    const std::string name = transport == kNoTransport ? codec
+                             : codec == "identity"     ? transport
+                                                       : absl::StrCat(transport, " ", codec);
+    lines[absl::StrCat(name, workers > 0 ? absl::StrCat(" of ", workers) : "")].push_back(result);
   }
   Chart chart = {.title = absl::StrCat(subcommand, ": ", picture.title),
                  .unit = picture.unit,
@@ -153,16 +176,22 @@ bool IsCurve(const Chart& chart) {
   return sizes.size() > 1;
 }
 
+// Columns that no result has anything for are left out.
 std::string HtmlTable(const Json& run) {
-  std::string html = "<table><tr><th>case</th>";
+  std::vector<const Column*> columns;
   for (const Column& column : Columns()) {
-    absl::StrAppend(&html, "<th>", EscapeXml(column.title), "</th>");
+    const auto has = [&](const Json& result) { return std::isfinite(Figure(result, column.path)); };
+    if (std::any_of(run["results"].begin(), run["results"].end(), has)) columns.push_back(&column);
+  }
+  std::string html = "<table><tr><th>case</th>";
+  for (const Column* column : columns) {
+    absl::StrAppend(&html, "<th>", EscapeXml(column->title), "</th>");
   }
   html += "</tr>\n";
   for (const Json& result : run["results"]) {
     absl::StrAppend(&html, "<tr><td class=\"case\">", EscapeXml(CaseName(result)), "</td>");
-    for (const Column& column : Columns()) {
-      const double figure = Figure(result, column.path);
+    for (const Column* column : columns) {
+      const double figure = Figure(result, column->path);
       absl::StrAppend(&html, "<td>", std::isfinite(figure) ? absl::StrFormat("%.4g", figure) : "",
                       "</td>");
     }

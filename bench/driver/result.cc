@@ -49,6 +49,17 @@ void AddSmallPushes(const Summary& summary, Json& json) {
   json["small_push_latency_us"] = LatencyJson(summary.small_pushes);
 }
 
+// "push", "raw push".
+std::string FormName(const Case& what) {
+  return what.form.empty() ? what.subcommand : absl::StrCat(what.subcommand, " ", what.form);
+}
+
+std::string Range(const Estimate& estimate) {
+  return absl::StrFormat("%.2f-%.2f", estimate.low, estimate.high);
+}
+
+}  // namespace
+
 Json SideJson(const std::vector<Measured>& rounds) {
   const Summary summary = Summarise(rounds);
   return {{"goodput_gbytes_per_s", summary.goodput_gbytes_per_s.median},
@@ -76,17 +87,6 @@ Json CaseJson(const Case& what) {
   if (!what.form.empty()) json["form"] = what.form;
   return json;
 }
-
-// "push", "raw push".
-std::string FormName(const Case& what) {
-  return what.form.empty() ? what.subcommand : absl::StrCat(what.subcommand, " ", what.form);
-}
-
-std::string Range(const Estimate& estimate) {
-  return absl::StrFormat("%.2f-%.2f", estimate.low, estimate.high);
-}
-
-}  // namespace
 
 std::string NameOf(const Case& what) {
   return absl::StrCat(FormName(what), " ", what.transport, " ", what.codec, " ",

@@ -20,6 +20,8 @@ namespace bench {
 
 inline constexpr char kSchema[] = "tideway-bench/1";
 inline constexpr char kRawSubcommand[] = "raw";
+inline constexpr char kCodecSubcommand[] = "codec";
+inline constexpr char kNoTransport[] = "none";  // of what goes over no wire
 
 // What is to be measured.
 struct Case {
@@ -72,6 +74,9 @@ struct Failure {
   std::string error;
 };
 
+// The keys that every result has: those of its case, and those of its rounds. REQUIRES: a round.
+nlohmann::json CaseJson(const Case& what);
+nlohmann::json SideJson(const std::vector<Measured>& rounds);
 nlohmann::json ToJson(const Result& result);
 nlohmann::json ToJson(const Failure& failure);
 

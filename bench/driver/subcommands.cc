@@ -15,6 +15,7 @@ const char* const kExamples = R"(Examples:
   tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
   tideway-bench incast --transport tcp --workers 2,128 --size 1MiB
   tideway-bench raw --transport tcp,ucx/sm --form push,pull --size 4KiB..64MiB
+  tideway-bench codec --codec int8 --codec "topk:density=0.01,values=int8" --size 1MiB..256MiB
   tideway-bench matrix --transport tcp,ucx --raw --json b.json --html b.html
   tideway-bench compare a.json b.json --threshold 5
   tideway-bench report b.json --csv - --svg pictures
@@ -161,6 +162,16 @@ void AddRaw(CLI::App& app, Parsed& parsed, Texts& texts) {
   AddOutputs(app, flags.outputs);
 }
 
+void AddCodec(CLI::App& app, Parsed& parsed, Texts& texts) {
+  Flags& flags = parsed.flags;
+  flags.codecs = {"identity", "bf16", "int8", "int4", "topk:density=0.01,values=int8"};
+  AddCodecs(app, flags);
+  AddSizes(app, texts, "64MiB");
+  AddFragment(app, texts);
+  AddRounds(app, flags);
+  AddOutputs(app, flags.outputs);
+}
+
 void AddCompare(CLI::App& app, Parsed& parsed, Texts&) {
   app.add_option("runs", parsed.files, "JSON of two runs, the older one first")
       ->type_name("FILE")
@@ -186,6 +197,7 @@ constexpr Subcommand kSubcommands[] = {
     {"bidir", "a push and a pull at the same time", AddLarge},
     {"incast", "many workers push to one server, while another one pushes 4 KiB", AddIncast},
     {kRawSubcommand, "the same bytes over the bare library alone, without Tideway", AddRaw},
+    {kCodecSubcommand, "how quick codecs are where there is no wire, against memcpy", AddCodec},
     {"matrix", "pushes and pulls of all sizes, over all transports", AddMatrix},
     {"compare", "two runs, case by case; fails on a regression", AddCompare},
     {"report", "a run's JSON as CSV, as a page or as pictures", AddReport},
