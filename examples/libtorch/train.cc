@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tideway/builtin_codecs.h"
 #include "tideway/builtin_transports.h"
 #include "tideway/local_sgd.h"
@@ -74,7 +75,7 @@ absl::Status Train(const std::string& server, int worker) {
 
   auto sync = tideway::LocalSgd::Join(&runtime,
                                       {.servers = {server},
-                                       .worker = "worker-" + std::to_string(worker),
+                                       .worker = absl::StrCat("worker-", worker),
                                        .codec_up = "int8:block=256",
                                        .inner_steps = kStepsBetween},
                                       ViewsOf(model));
@@ -111,9 +112,9 @@ absl::StatusOr<double> HeldOutLossAfter(int workers) {
   const torch::Tensor initial = torch::nn::utils::parameters_to_vector(model->parameters());
 
   tideway::Runtime runtime(Builtin());
+  // Every push moves the model by its share: it becomes the mean of what the workers learn.
   tideway::ServerOptions options = {.listen = {"tcp://127.0.0.1:0"},
-                                    // the mean of what the workers learn
-                                    .outer_optimizer = "delayed-nesterov:lr=1,momentum=0"};
+                                    .outer_optimizer = absl::StrCat("sgd:lr=", 1.0 / workers)};
   options.scheduling.inner_steps = kStepsBetween;
   options.scheduling.dylu = false;
   options.scheduling.workers_to_begin = static_cast<uint32_t>(workers);
