@@ -10,8 +10,9 @@
 namespace tideway::libfabric {
 namespace {
 
-// How long a peer may take to say that it no longer reads from memory that this end wants back.
-constexpr absl::Duration kQuiescePatience = absl::Seconds(1);
+// How long a peer may take to say that it no longer reads from memory that this end wants back, and reads of this end from a
+// peer that has ended may take to end. Long, since what follows costs other connections too.
+constexpr absl::Duration kQuiescePatience = absl::Seconds(3);
 // How long messages that a peer sent before it said bye may take through the fabric.
 constexpr absl::Duration kLastMessagesPatience = absl::Milliseconds(200);
 // A peer that was heard a shorter time ago is still looking at its queue.
@@ -399,9 +400,12 @@ void OfiConnection::CloseOnLoop(const absl::Status& reason) {
   TryFinish();
 }
 
-void OfiConnection::Abandon() {
+void OfiConnection::Abandon() { OnRetired(absl::CancelledError("the transport was stopped")); }
+
+void OfiConnection::OnRetired(const absl::Status& reason) {
+  const std::shared_ptr<OfiConnection> self = shared_from_this();
   abandoned_ = true;
-  CloseOnLoop(absl::CancelledError("the transport was stopped"));
+  CloseOnLoop(reason);
   TryFinish();
 }
 
@@ -409,18 +413,37 @@ void OfiConnection::TryFinish() {
   if (finished_closing_) return;
   const std::shared_ptr<OfiConnection> self = shared_from_this();
   // What a read still brings would land in memory that is no longer ours.
-  if (transfers_.reading() && !abandoned_) return;
+  if (transfers_.reading() && !abandoned_) {
+    if (peer_gone_ && OutOfPatience()) {
+      domain_->RetireSoon(absl::UnavailableError(
+          absl::StrCat("reads from ", info_.peer, ", which has ended, do not end; ",
+                       domain_->provider().scheme, " is opened anew")));
+    }
+    return;
+  }
   if (!std::exchange(said_bye_, true)) {
     side_.Write(NoteKind::kBye, outbox_.sent());
     side_.EndWriting();
-    quiesce_deadline_ = loop_->Now() + kQuiescePatience;
+    quiesce_deadline_ = absl::InfiniteFuture();
     transfers_.FailAll(reason_);
   }
-  if (outbox_.peer_reads() && !peer_gone_ && !abandoned_ && loop_->Now() < quiesce_deadline_) {
-    loop_->WakeAt(quiesce_deadline_);
-    return;
+  if (outbox_.peer_reads() && !peer_gone_ && !abandoned_) {
+    if (!OutOfPatience()) return;
+    if (!domain_->provider().one_sided) {
+      domain_->RetireSoon(absl::UnavailableError(absl::StrCat(
+          info_.peer, " stands still in the middle of reading memory that is wanted back; ",
+          domain_->provider().scheme, " is opened anew")));
+      return;
+    }
   }
   Finish();
+}
+
+bool OfiConnection::OutOfPatience() {
+  const absl::Time now = loop_->Now();
+  if (quiesce_deadline_ == absl::InfiniteFuture()) quiesce_deadline_ = now + kQuiescePatience;
+  loop_->WakeAt(quiesce_deadline_);
+  return now >= quiesce_deadline_;
 }
 
 void OfiConnection::Finish() {

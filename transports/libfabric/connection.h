@@ -4,8 +4,10 @@
 // thread if it has not been woken; all else happens there. No callback is made while the mutex is held.
 //
 // Closing takes care that nobody touches memory that was given back: first the reads of this end are waited for, then the
-// peer is told, which ends its reads and tells back; only then do the completions fire. A peer that has ended, or does not
-// answer for a second, is not waited for.
+// peer is told, which ends its reads and tells back; only then do the completions fire. A peer that is there but does not tell is
+// waited for kQuiescePatience. Then its reads end with the registration of what it reads, where an adapter or the peer's kernel
+// carries them out; where this process answers them, it may be in the middle of an answer, which ends only with the endpoint: the
+// domain is retired. So it is where reads of this end do not end within that time after the peer did.
 //
 // The handle stays valid after its transport was destroyed, but must not be called any more, only dropped.
 
@@ -80,6 +82,7 @@ class OfiConnection final : public Connection,
   void OnFrameFailed(const absl::Status& status) override;
   void OnRead(void* transfer, size_t bytes, const absl::Status& status) override;
   void OnRoom() override { Flush(); }
+  void OnRetired(const absl::Status& reason) override;
 
  private:
   void TakeSends();
@@ -99,6 +102,8 @@ class OfiConnection final : public Connection,
   void FinishRead(Transfer* transfer);
   void CloseForPeersError(const absl::Status& status);
   void TryFinish();
+  // Begins to be patient, and says whether that was long enough.
+  bool OutOfPatience();
   void Finish();
 
   const std::shared_ptr<Loop> loop_;

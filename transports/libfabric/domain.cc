@@ -164,6 +164,8 @@ absl::Status Domain::CheckPeerAddress(const std::string& address) const {
 }
 
 absl::StatusOr<fi_addr_t> Domain::AddPeer(const std::string& address) {
+  if (shut_)
+    return absl::UnavailableError(absl::StrCat(provider().scheme, " was just opened anew here"));
   const auto [found, fresh] = known_peers_.try_emplace(address);
   KnownPeer& peer = found->second;
   if (fresh) {
@@ -189,7 +191,7 @@ void Domain::DropPeer(const std::string& address) {
 }
 
 void Domain::ForgetIdlePeers() {
-  while (idle_peers_.size() > kIdlePeersMax) {
+  while (!shut_ && idle_peers_.size() > kIdlePeersMax) {
     const auto found = known_peers_.find(idle_peers_.pop_front());
     if (found == known_peers_.end()) continue;
     found->second.listed = false;
@@ -365,6 +367,20 @@ bool Domain::MayWait() {
   if (wait_descriptor_ < 0 || shut_) return true;
   fid* descriptor = &queue_->fid;
   return fi_trywait(device_->fabric(), &descriptor, 1) == 0;
+}
+
+void Domain::RetireSoon(const absl::Status& reason) {
+  loop_->Post([self = shared_from_this(), reason] { self->Retire(reason); });
+}
+
+void Domain::Retire(const absl::Status& reason) {
+  if (shut_) return;
+  loop_->Log(LogLevel::kWarning,
+             absl::StrCat("libfabric: closing all ", users_.size(), " connections over ",
+                          provider().scheme, ": ", reason.message()));
+  loop_->RemovePollable(this);
+  Shut();
+  while (!users_.empty()) users_.begin()->second->OnRetired(reason);
 }
 
 // ofi_rxm 1.17 handles what has arrived on a connection once more after it has closed it, and crashes then. So nothing may

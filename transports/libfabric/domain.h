@@ -5,6 +5,9 @@
 // Frames are sent from, and received into, slots made once. A read brings bytes straight to where they belong. Nothing waits
 // in here: what can't go now is refused with kLater, and OnRoom tells when to try again.
 //
+// libfabric can't take back what it does for one peer. Where memory must come back from a peer that stands still, the domain is
+// therefore retired: its endpoints are closed and all its connections with them; whoever connects next gets a fresh one.
+//
 // Used by the loop's thread only.
 
 #ifndef TIDEWAY_TRANSPORTS_LIBFABRIC_DOMAIN_H_
@@ -40,9 +43,11 @@ class FabricUser {
   virtual void OnFrameFailed(const absl::Status& status) = 0;
   virtual void OnRead(void* transfer, size_t bytes, const absl::Status& status) = 0;
   virtual void OnRoom() = 0;
+  // The domain is retired: its endpoints are closed, nothing is under way any more. Calls RemoveUser.
+  virtual void OnRetired(const absl::Status& reason) = 0;
 };
 
-class Domain final : public Pollable {
+class Domain final : public Pollable, public std::enable_shared_from_this<Domain> {
  public:
   // UNAVAILABLE, with libfabric's reason.
   static absl::StatusOr<std::shared_ptr<Domain>> Open(Loop* loop, const Provider& provider,
@@ -60,6 +65,7 @@ class Domain final : public Pollable {
   // Whether libfabric can be given this as a peer's address: it is not told how long that is. INVALID_ARGUMENT.
   absl::Status CheckPeerAddress(const std::string& address) const;
   // The number of the endpoint with this address. Each is dropped as often as it was added. REQUIRES: it was checked.
+  // UNAVAILABLE: libfabric can't use it, or the domain is retired.
   absl::StatusOr<fi_addr_t> AddPeer(const std::string& address);
   void DropPeer(const std::string& address);
 
@@ -77,6 +83,10 @@ class Domain final : public Pollable {
                uint64_t address, uint64_t key, FabricUser* user, void* transfer);
   // OnRoom is called once, after something has moved.
   void AwaitRoom(FabricUser* user);
+
+  // Soon, but not within this call: closes the endpoints, and every user with `reason`.
+  void RetireSoon(const absl::Status& reason);
+  bool retired() const { return shut_; }
 
   bool Progress() override;
   int wait_descriptor() const override { return wait_descriptor_; }
@@ -124,6 +134,7 @@ class Domain final : public Pollable {
   void Free(Operation& operation);
   void Drain();
   void ForgetIdlePeers();
+  void Retire(const absl::Status& reason);
 
   Loop* const loop_;
   const std::shared_ptr<Device> device_;

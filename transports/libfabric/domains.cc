@@ -13,7 +13,7 @@ absl::StatusOr<std::shared_ptr<Domain>> Domains::Get(const Provider& provider,
                                                      const std::string& local_ip) {
   const std::string ip = provider.same_host ? "" : local_ip;
   std::shared_ptr<Domain>& present = domains_[{provider.scheme, ip}];
-  if (present != nullptr) return present;
+  if (present != nullptr && !present->retired()) return present;
   absl::StatusOr<std::shared_ptr<Domain>> opened = Domain::Open(loop_, provider, ip);
   if (!opened.ok()) return opened.status();
   present = *opened;

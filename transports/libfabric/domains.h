@@ -1,5 +1,5 @@
 // Domains: the domains that a transport instance has opened so far, by provider and local address. A wildcard listener thus
-// gets the one of whichever adapter a peer came through.
+// gets the one of whichever adapter a peer came through. In the place of one that was retired, a fresh one is opened.
 //
 // Used by the loop's thread only.
 

@@ -125,6 +125,12 @@ void Loop::AddPollable(std::shared_ptr<Pollable> pollable) {
   pollables_.push_back(std::move(pollable));
 }
 
+void Loop::RemovePollable(Pollable* pollable) {
+  if (pollable->wait_descriptor() >= 0)
+    (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, pollable->wait_descriptor(), nullptr);
+  std::erase_if(pollables_, [pollable](const auto& kept) { return kept.get() == pollable; });
+}
+
 void Loop::RaiseSpin(int spin_us) {
   int present = spin_us_.load();
   while (present < spin_us && !spin_us_.compare_exchange_weak(present, spin_us)) {

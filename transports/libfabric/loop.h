@@ -95,8 +95,9 @@ class Loop {
   void Rewatch(uint64_t watch, int descriptor, uint32_t events);
   void Unwatch(uint64_t watch, int descriptor);
 
-  // Kept until the loop ends.
+  // Kept until it is removed or the loop ends. Not to be removed from within Progress.
   void AddPollable(std::shared_ptr<Pollable> pollable);
+  void RemovePollable(Pollable* pollable);
 
   // The thread polls for the longest time that anyone asked for.
   void RaiseSpin(int spin_us);
