@@ -1,7 +1,8 @@
 # The installed package: find_package(Tideway CONFIG REQUIRED), then link Tideway::tideway (C++) or Tideway::c (the C ABI, which
-# pkg-config finds as tideway).
+# pkg-config finds as tideway); or with COMPONENTS, and link those.
 include(CMakePackageConfigHelpers)
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME tideway_development)
+set(TIDEWAY_COMPONENTS client server sync transports codecs)  # of find_package; each is a target Tideway::<name>
 tideway_component(tideway_development)
 
 get_property(tideway_libraries GLOBAL PROPERTY TIDEWAY_INSTALLED_LIBRARIES)
@@ -13,6 +14,7 @@ target_link_libraries(tideway INTERFACE ${tideway_libraries})
 install(TARGETS tideway ${tideway_libraries} EXPORT TidewayTargets
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 if(TARGET tideway_c)
+  list(APPEND TIDEWAY_COMPONENTS c)
   install(TARGETS tideway_c EXPORT TidewayTargets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
           COMPONENT tideway_runtime NAMELINK_COMPONENT tideway_development)
   tideway_component(tideway_runtime)

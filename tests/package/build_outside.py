@@ -2,7 +2,7 @@
 """Installs the build into an empty prefix, builds tests/package/outside against it, and runs it.
 
 The C++ example of README.md (the fenced block after "<!-- example: embed.cc -->") is built too,
-exactly as it stands there, so that it cannot rot; and the trainer in C (examples/c), with pkg-config.
+exactly as it stands there, so that it cannot rot; and the trainer in C (examples/c), with pkg-config and with the component c.
 """
 
 import argparse
@@ -31,11 +31,11 @@ def example_of(readme):
     return match.group(1)
 
 
-def run(*command, timeout_s=240):
+def run(*command, timeout_s=240, may_fail=False):
     print("+", " ".join(command), flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           check=False, timeout=timeout_s)
-    if done.returncode != 0:
+    if done.returncode != 0 and not may_fail:
         sys.exit(f"{done.stdout}\n{command[0]} failed with {done.returncode}")
     return done.stdout
 
@@ -52,6 +52,30 @@ def build_c(args, work, prefix):
         "-pedantic", "-Werror", "-o", program, args.c_example, *flags, "-lpthread", "-lm",
         f"-Wl,-rpath,{os.path.dirname(os.path.dirname(found[0]))}")
     print(run(program, timeout_s=60))
+
+
+def check_components(args, work, prefix):
+    """The component c alone, from C alone; one that does not exist is named, together with those that do."""
+    def configure(name, *flags, may_fail=False):
+        return run(args.cmake, "-G", "Ninja", "-S", os.path.join(HERE, "components"),
+                   "-B", os.path.join(work, name), f"-DCMAKE_PREFIX_PATH={prefix}", *flags,
+                   may_fail=may_fail)
+
+    told = configure("c", "-DWANTED=c", f"-DPROGRAM={args.c_example}",
+                     f"-DCMAKE_C_COMPILER={args.c_compiler}")
+    version = run("pkg-config", "--modversion", "tideway").strip()
+    if f"-- Tideway {version}\n" not in told:
+        sys.exit(f"pkg-config says version {version}, and find_package:\n{told}")
+    run(args.cmake, "--build", os.path.join(work, "c"))
+    print(run(os.path.join(work, "c", "program"), timeout_s=60))
+    refused = " ".join(configure("unknown", "-DWANTED=c;telepathy", may_fail=True).split())
+    for text in ("This Tideway has no component 'telepathy'",
+                 "client, server, sync, transports, codecs, c."):
+        if text not in refused:
+            sys.exit(f"the refusal of an unknown component lacks '{text}':\n{refused}")
+    found = configure("optional", "-DWANTED=c", "-DOPTIONAL=telepathy")
+    if "found: c" not in found or "found: telepathy" in found:
+        sys.exit(f"an optional component that does not exist is to be left out:\n{found}")
 
 
 def main():
@@ -79,6 +103,7 @@ def main():
         if example is not None:
             print(run(os.path.join(build, "embed"), timeout_s=60))
         build_c(args, work, prefix)
+        check_components(args, work, prefix)
 
 
 if __name__ == "__main__":
