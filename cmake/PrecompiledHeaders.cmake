@@ -22,6 +22,7 @@ function(tideway_precompile kind headers)
   add_library(${target} OBJECT "${PROJECT_BINARY_DIR}/precompiled/${kind}.cc")
   target_precompile_headers(${target} PRIVATE ${headers})
   tideway_warnings(${target})
+  tideway_kind_options(${target} ${kind})
   if(NOT kind STREQUAL "LIBRARY")  # as CMake compiles what is linked into a program
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
     target_compile_options(${target} PRIVATE ${CMAKE_CXX_COMPILE_OPTIONS_PIE})

@@ -6,10 +6,11 @@
 #   tideway_proto_library(tideway_x_proto PROTOS control.proto)
 #       generated Protobuf code; include it by path from the root: "core/wire/control.pb.h".
 #   tideway_executable(name SRCS main.cc DEPS ... [INSTALL component])
-#   tideway_test(x_test SRCS x_test.cc DEPS ... [LABELS slow] [TIMEOUT_S 60] [ARGS ...] [RUN_SERIAL]
-#                [WHOLE] [SHARDS 4])
+#   tideway_test(x_test [ONE_THREAD] SRCS x_test.cc DEPS ... [LABELS slow] [TIMEOUT_S 60] [ARGS ...]
+#                [RUN_SERIAL] [WHOLE] [SHARDS 4])
 #       a GoogleTest program; each TEST becomes one ctest entry. With WHOLE the program does, and with
 #       SHARDS each of so many parts of it: for many short tests whose program is slow to start.
+#       ONE_THREAD: it starts no second one, so the thread sanitizer's build leaves it out.
 #   add_transport(x [MODULE ...]) in transports/CMakeLists.txt = THE LIST; see TransportModules.cmake
 #   add_codec(name wire_id [WRAPPER] [NEEDS target library libx-dev])
 #                               in compression/CMakeLists.txt = THE LIST
@@ -77,6 +78,14 @@ check_cxx_compiler_flag(-fno-assume-unique-vtables TIDEWAY_HAS_UNIQUE_VTABLES_FL
 if(TIDEWAY_HAS_UNIQUE_VTABLES_FLAG)
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fno-assume-unique-vtables>)
 endif()
+
+# What LIBRARY, PROGRAM and TEST sources are compiled with besides. The undefined-behaviour sanitizer doubles the time that tests'
+# own sources take to compile, and is there to watch our code.
+function(tideway_kind_options target kind)
+  if(kind STREQUAL "TEST" AND TIDEWAY_SANITIZE MATCHES "undefined")
+    target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
+  endif()
+endfunction()
 
 include(PrecompiledHeaders)
 
@@ -156,6 +165,7 @@ endfunction()
 
 function(tideway_program name kind)
   tideway_warnings(${name})
+  tideway_kind_options(${name} ${kind})
   tideway_precompiled(${name} ${kind})
   if(TARGET tideway_tsan_abseil)
     target_link_libraries(${name} PRIVATE tideway_tsan_abseil)
@@ -201,7 +211,11 @@ function(tideway_test name)
   if(NOT BUILD_TESTING)
     return()
   endif()
-  cmake_parse_arguments(ARG "RUN_SERIAL;WHOLE" "TIMEOUT_S;SHARDS" "SRCS;DEPS;LABELS;ARGS" ${ARGN})
+  cmake_parse_arguments(ARG "ONE_THREAD;RUN_SERIAL;WHOLE" "TIMEOUT_S;SHARDS" "SRCS;DEPS;LABELS;ARGS"
+                        ${ARGN})
+  if(ARG_ONE_THREAD AND TIDEWAY_SANITIZE MATCHES "thread")
+    return()
+  endif()
   if(NOT ARG_TIMEOUT_S)
     set(ARG_TIMEOUT_S 120)
   endif()

@@ -39,9 +39,8 @@ bool IsPattern(std::span<const float> floats, double times) {
   return true;
 }
 
-// One loop for all instruction sets, chosen when the program starts: a raw program is to be as quick as it can be. The choice is made
-// before the thread sanitizer has begun, and its calls into it would crash.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
+// One loop for all instruction sets, chosen when the program starts: a raw program is to be as quick as it can be.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
 void Add(const float* delta, size_t elements, float* sum) {

@@ -1,4 +1,4 @@
-tideway_test(codec_conformance_test
+tideway_test(codec_conformance_test ONE_THREAD
   SRCS codec_conformance_test.cc codec_golden_test.cc codec_hostile_test.cc codec_parameters_test.cc
        codec_sparse_test.cc codec_values.cc codec_wrapper_test.cc
   DEPS tideway_codecs tideway_runtime
