@@ -159,7 +159,8 @@ int Main(const std::function<void()>& body) {
   return 0;
 }
 
-void ServeDriver(const std::string& address, const std::function<bool(uint64_t)>& verify) {
+void ServeDriver(const std::string& address, const std::function<bool(uint64_t)>& verify,
+                 const std::function<std::string()>& stages) {
   std::printf("{\"address\": \"%s\"}\n", address.c_str());
   std::fflush(stdout);
   std::string line;
@@ -170,6 +171,8 @@ void ServeDriver(const std::string& address, const std::function<bool(uint64_t)>
     words >> word >> pushes;
     if (word == "cpu") {
       std::printf("{\"cpu_s\": %.6f}\n", CpuSeconds());
+    } else if (word == "stages") {
+      std::printf("%s\n", stages().c_str());
     } else {
       std::printf("{\"verified\": %s}\n", verify(pushes) ? "true" : "false");
     }
@@ -189,8 +192,14 @@ void RunClient(const Work& work) {
   std::printf("{\"ready\": true}\n");
   std::fflush(stdout);
   std::string line;
-  while (std::getline(std::cin, line) && line.starts_with("go ")) {
-    if (work.beside != nullptr) (void)work.beside();  // what was before
+  while (std::getline(std::cin, line) && (line.starts_with("go ") || line == "stages")) {
+    if (line == "stages") {
+      std::printf("%s\n", work.stages().c_str());
+      std::fflush(stdout);
+      continue;
+    }
+    (void)work.stages();                              // what was before
+    if (work.beside != nullptr) (void)work.beside();  // also
     const Measured measured = Repeat(work, std::stod(line.substr(3)), 1);
     const std::string beside =
         work.beside == nullptr ? "" : ", \"beside_ns\": " + ToJson(work.beside());

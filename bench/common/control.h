@@ -3,10 +3,12 @@
 //   server   prints {"address": ...} when peers may come, then answers
 //              cpu        {"cpu_s": CPU seconds of this process so far}
 //              verify N   {"verified": whether the vector is what N pushes make it}
+//              stages     {"server": times of the latest pushes} where it keeps them
 //              quit       ends the process; so does the end of stdin
 //   client   connects, warms up, prints {"ready": true}; then, for each line "go SECONDS", works for that long and prints
 //            {"operations", "bytes", "seconds", "cpu_s", "median_us", "histogram_ns": pairs of bucket and count (histogram.h),
-//             "pushes": since the start, "verified"}, some also "beside_ns"
+//             "pushes": since the start, "verified"}, some also "beside_ns"; to "stages" it answers {"client": times of those
+//             pushes}, and also "server" where it is both ends
 //
 // So the driver can mark the server's CPU time just before and just after, and the same driver measures anything.
 
@@ -28,8 +30,10 @@ double CpuSeconds();
 // Runs `body`, which may throw; prints what it threw. The process's exit status.
 int Main(const std::function<void()>& body);
 
-// Server. Prints the address and serves the driver's lines; returns at quit or the end of stdin.
-void ServeDriver(const std::string& address, const std::function<bool(uint64_t)>& verify);
+// Server. Prints the address and serves the driver's lines; returns at quit or the end of stdin. `stages`: the answer to that line.
+void ServeDriver(
+    const std::string& address, const std::function<bool(uint64_t)>& verify,
+    const std::function<std::string()>& stages = [] { return std::string("{}"); });
 // The same on a thread of its own, which then ends the process: for a server whose thread can't be told to stop.
 void ServeDriverAside(const std::string& address, std::function<bool(uint64_t)> verify);
 
@@ -49,6 +53,8 @@ struct Work {
   std::function<bool()> check = [] { return true; };
   // Latencies of what went on beside the operations since the last call: told as "beside_ns", in the form of "histogram_ns".
   std::function<Histogram()> beside = nullptr;
+  // The answer to "stages": of the operations since the last call.
+  std::function<std::string()> stages = [] { return std::string("{}"); };
 };
 void RunClient(const Work& work);
 

@@ -10,8 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
-
 namespace bench {
 
 struct ChartPoint {
@@ -37,9 +35,6 @@ struct Chart {
 
 // Values that a logarithmic axis can't show, zero and below, are left out. A chart without points has its title only.
 std::string ToSvg(const Chart& chart);
-
-// For text and attributes of XML and HTML.
-std::string EscapeXml(absl::string_view text);
 
 }  // namespace bench
 

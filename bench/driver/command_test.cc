@@ -1,11 +1,9 @@
-#include "bench/driver/command.h"
-
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "bench/driver/command_testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -23,30 +21,6 @@ using tideway::tools::kDoneStatus;
 using tideway::tools::kFailedStatus;
 using tideway::tools::kUsageStatus;
 using Json = nlohmann::json;
-
-struct Answer {
-  int status;
-  std::string out;
-  std::string err;
-
-  Json json() const { return Json::parse(out, nullptr, false); }
-};
-
-Answer Ask(const std::vector<std::string>& arguments,
-           const std::string& self = TIDEWAY_BENCH_PROGRAM,
-           tideway::TransportRegistry transports = tideway::BuiltinTransports()) {
-  std::ostringstream out;
-  std::ostringstream err;
-  const int status =
-      RunCommand(arguments, {.transports = std::move(transports), .self = self}, out, err);
-  return {status, out.str(), err.str()};
-}
-
-// As quick as it can be.
-std::vector<std::string> Short(std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), {"--rounds", "1", "--seconds", "0.01"});
-  return arguments;
-}
 
 tideway::TransportRegistry WithoutLibrary() {
   tideway::TransportEntry entry;
@@ -260,6 +234,8 @@ TEST(BenchCommand, WrongFlagsAreRefusedInOneSentenceWithTheWayToHelp) {
                                              {"raw", "--codec", "int8"},
                                              {"raw", "--form", "incast"},
                                              {"codec", "--transport", "tcp"},
+                                             {"pull", "--breakdown"},
+                                             {"incast", "--trace", "t.json"},
                                              {"compare", "a.json"},
                                              {"report"}}) {
     const Answer answer = Ask(wrong);
@@ -316,8 +292,3 @@ TEST(BenchCommand, HelpShowsExamplesAndExitStatuses) {
 
 }  // namespace
 }  // namespace bench
-
-// GCC 12's LeakSanitizer crashes in its own tracer as this program ends. The programs that it starts are still looked through.
-#if defined(__SANITIZE_ADDRESS__)
-extern "C" int __lsan_is_turned_off() { return 1; }  // NOLINT(bugprone-reserved-identifier)
-#endif

@@ -32,6 +32,12 @@ absl::Status CheckSubcommand(const std::vector<std::string>& arguments) {
 }
 
 absl::Status TakeTexts(const Texts& texts, Flags& flags) {
+  const bool stages = flags.breakdown || !flags.outputs.trace.empty();
+  if (stages && !flags.connect.empty()) {
+    return absl::InvalidArgumentError(
+        "--breakdown and --trace are for both ends on one host, since the clocks of two do not "
+        "agree to microseconds; leave --connect out");
+  }
   if (texts.sizes.empty()) return absl::OkStatus();
   absl::StatusOr<std::vector<size_t>> sizes = ParseSizes(texts.sizes);
   if (!sizes.ok()) return sizes.status();

@@ -21,6 +21,7 @@ struct Flags {
   std::vector<std::string> codecs = {"identity"};
   bool raw = false;
   Outputs outputs;
+  bool breakdown = false;  // tell how long the stages of pushes take
   int rounds = 6;
   double seconds = 0.5;
   std::string wait = "block";

@@ -14,6 +14,7 @@ namespace {
 
 using tideway::tools::SizeText;
 
+constexpr size_t kRoundsWithStages = 16;  // the latest; more would only take memory
 constexpr absl::Duration kTrial = absl::Milliseconds(150);
 
 const char* FormOf(const Case& what) {
@@ -28,7 +29,8 @@ Load LoadOf(const Case& what, const MeasureSettings& settings) {
           .outstanding = settings.outstanding,
           .workers = what.workers,
           .spin = settings.spin,
-          .codec = what.codec};
+          .codec = what.codec,
+          .stages = settings.stages};
 }
 
 class Rounds {
@@ -110,6 +112,10 @@ class Rounds {
     absl::StatusOr<Measured> measured = MeasurePair(pair, host_, settings_.repetition);
     if (!measured.ok()) return measured.status();
     rounds->push_back(*std::move(measured));
+    if (rounds->size() > kRoundsWithStages) {
+      std::vector<FragmentTimes>().swap(
+          (*rounds)[rounds->size() - 1 - kRoundsWithStages].fragments);
+    }
     return absl::OkStatus();
   }
 

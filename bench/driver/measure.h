@@ -25,6 +25,7 @@ struct MeasureSettings {
   bool raw = false;
   bool spin = false;
   size_t outstanding = 1;
+  bool stages = false;
   WireSettings wire;
 };
 

@@ -36,9 +36,9 @@ absl::Status WriteOutputs(const Json& run, const Outputs& outputs, std::ostream&
   if (outputs.svg.empty()) return status;
   std::error_code ignored;  // writing tells
   std::filesystem::create_directories(outputs.svg, ignored);
-  for (const NamedChart& named : RunCharts(run)) {
+  for (const NamedPicture& picture : RunPictures(run)) {
     status.Update(
-        WriteText(absl::StrCat(outputs.svg, "/", named.name, ".svg"), ToSvg(named.chart), out));
+        WriteText(absl::StrCat(outputs.svg, "/", picture.name, ".svg"), picture.svg, out));
   }
   return status;
 }

@@ -18,9 +18,12 @@ struct Outputs {
   std::string json;
   std::string csv;
   std::string html;
-  std::string svg;  // a folder, which gets a file for each picture
+  std::string svg;    // a folder, which gets a file for each picture
+  std::string trace;  // of what plans trace
 
-  bool to_standard_output() const { return json == "-" || csv == "-" || html == "-"; }
+  bool to_standard_output() const {
+    return json == "-" || csv == "-" || html == "-" || trace == "-";
+  }
 };
 
 // Into `file`, or to `out` for "-". UNAVAILABLE: that can't be written.

@@ -72,6 +72,7 @@ absl::StatusOr<T> GetField(const absl::StatusOr<Json>& answer, const char* name)
 class Pair {
  public:
   absl::Status Start(const PairCommand& command, Host& host) {
+    stages_ = command.stages;
     std::vector<std::string> client = command.start;
     client.insert(client.end(), command.client.begin(), command.client.end());
     if (!command.server.empty()) {
@@ -109,6 +110,10 @@ class Pair {
     if (!fields.status().ok()) return fields.status();
     const absl::Status verified = Verify(client_verified, pushes);
     if (!verified.ok()) return verified;
+    if (!stages_) return measured;
+    auto fragments = Stages();
+    if (!fragments.ok()) return fragments.status();
+    measured.fragments = *std::move(fragments);
     return measured;
   }
 
@@ -116,6 +121,15 @@ class Pair {
   absl::StatusOr<double> ServerCpu() {
     if (server_ == nullptr) return 0.0;
     return GetField<double>(server_->Ask("cpu", kProgramPatience), "cpu_s");
+  }
+
+  absl::StatusOr<std::vector<FragmentTimes>> Stages() {
+    const absl::StatusOr<Json> client = client_->Ask("stages", kProgramPatience);
+    if (!client.ok()) return client.status();
+    if (server_ == nullptr) return JoinStages(*client, *client);
+    const absl::StatusOr<Json> server = server_->Ask("stages", kProgramPatience);
+    if (!server.ok()) return server.status();
+    return JoinStages(*client, *server);
   }
 
   absl::Status Verify(bool client_verified, uint64_t pushes) {
@@ -131,6 +145,7 @@ class Pair {
         "wrong data at the ", client_verified ? "server" : "client", " after ", pushes, " pushes"));
   }
 
+  bool stages_ = false;
   std::unique_ptr<Program> server_;  // ends after the client, which would complain
   std::unique_ptr<Program> client_;
 };

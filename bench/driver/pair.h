@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "bench/common/histogram.h"
+#include "bench/driver/stages.h"
 
 namespace bench {
 
@@ -26,6 +27,7 @@ struct PairCommand {
   std::vector<std::string>
       client;                // its options; `address_flag` and the server's address are added
   std::string address_flag;  // "--uri="
+  bool stages = false;       // both ends note the times of pushes
 };
 
 // One repetition.
@@ -35,7 +37,8 @@ struct Measured {
   uint64_t bytes = 0;      // of payload, as fp32
   double seconds = 0;
   double client_cpu_s = 0;
-  double server_cpu_s = 0;  // 0 where the client is both ends
+  double server_cpu_s = 0;               // 0 where the client is both ends
+  std::vector<FragmentTimes> fragments;  // the latest, where the pair notes stages
 
   double goodput_gbytes_per_s() const { return static_cast<double>(bytes) / seconds / 1e9; }
   double cpu_s_per_gb() const {

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
-#include <map>
-#include <set>
 #include <sstream>
 
 #include "absl/status/status.h"
@@ -14,17 +12,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "bench/driver/result.h"
+#include "bench/driver/svg.h"
 
 namespace bench {
 namespace {
 
 using Json = nlohmann::json;
 using Path = std::vector<std::string>;
-
-std::string TextOf(const Json& json, const char* key) {
-  const auto it = json.find(key);
-  return it != json.end() && it->is_string() ? it->get<std::string>() : "";
-}
 
 struct Column {
   const char* title;
@@ -66,114 +60,6 @@ const std::vector<Column>& Columns() {
 std::string CsvCell(const std::string& text) {
   if (text.find_first_of(",\"\n") == std::string::npos) return text;
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
-}
-
-// One figure of a result against its size, and the same of raw.
-struct Picture {
-  const char* name;
-  const char* title;
-  const char* unit;
-  bool logarithmic;
-  Path value;
-  Path interval;  // empty: none
-  bool with_raw;
-};
-const std::vector<Picture>& Pictures() {
-  static const auto* const pictures = new std::vector<Picture>{
-      {"goodput", "goodput", "GB/s", false, {"goodput_gbytes_per_s"}, {"goodput_interval"}, true},
-      {"latency",
-       "median latency",
-       "us",
-       true,
-       {"latency_us", "p50"},
-       {"latency_p50_interval_us"},
-       true},
-      {"cpu", "processor time of both ends", "s/GB", true, {"cpu_s_per_gb"}, {}, true},
-      {"ratio",
-       "Tideway over raw",
-       "ratio",
-       false,
-       {"ratio_to_raw"},
-       {"ratio_to_raw_interval"},
-       false},
-      {"encode",
-       "encoding with error feedback",
-       "GB/s",
-       false,
-       {"encode_feedback", "gbytes_per_s"},
-       {"encode_feedback", "interval"},
-       false},
-      {"decode",
-       "decoding and adding",
-       "GB/s",
-       false,
-       {"decode_add", "gbytes_per_s"},
-       {"decode_add", "interval"},
-       false},
-  };
-  return *pictures;
-}
-
-ChartPoint PointOf(const Json& result, const Json& side, const Picture& picture) {
-  ChartPoint point = {.size_bytes = Figure(result, {"size_bytes"}),
-                      .value = Figure(side, picture.value)};
-  point.low = point.high = point.value;
-  if (picture.interval.empty()) return point;
-  Path path = picture.interval;
-  path.push_back("0");
-  point.low = Figure(side, path);
-  path.back() = "1";
-  point.high = Figure(side, path);
-  return point;
-}
-
-void AddPoint(ChartSeries& series, const ChartPoint& point) {
-  if (std::isfinite(point.value)) series.points.push_back(point);
-}
-
-Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcommand,
-              const Picture& picture) {
-  std::map<std::string, std::vector<const Json*>> lines;  // by transport and codec
-  for (const Json* result : results) {
-    const std::string codec = TextOf(*result, "codec");
-    const double workers = Figure(*result, {"workers"});
-    const std::string transport = TextOf(*result, "transport");
-    const std::string name = transport == kNoTransport ? codec
-                             : codec == "identity"     ? transport
-                                                       : absl::StrCat(transport, " ", codec);
-    lines[absl::StrCat(name, workers > 0 ? absl::StrCat(" of ", workers) : "")].push_back(result);
-  }
-  Chart chart = {.title = absl::StrCat(subcommand, ": ", picture.title),
-                 .unit = picture.unit,
-                 .logarithmic = picture.logarithmic};
-  size_t colour = 0;
-  for (const auto& [name, of_line] : lines) {
-    ChartSeries ours = {.name = name, .colour = colour};
-    ChartSeries raw = {.name = absl::StrCat(name, ", raw"), .colour = colour, .dashed = true};
-    for (const Json* result : of_line) {
-      AddPoint(ours, PointOf(*result, *result, picture));
-      if (picture.with_raw && result->contains("raw")) {
-        AddPoint(raw, PointOf(*result, (*result)["raw"], picture));
-      }
-    }
-    for (ChartSeries* series : {&ours, &raw}) {
-      std::sort(
-          series->points.begin(), series->points.end(),
-          [](const ChartPoint& a, const ChartPoint& b) { return a.size_bytes < b.size_bytes; });
-      if (!series->points.empty()) chart.series.push_back(std::move(*series));
-    }
-    ++colour;
-  }
-  return chart;
-}
-
-// Whether it has more than one size to show.
-bool IsCurve(const Chart& chart) {
-  std::set<double> sizes;
-  for (const ChartSeries& series : chart.series) {
-    for (const ChartPoint& point : series.points) sizes.insert(point.size_bytes);
-  }
-  return sizes.size() > 1;
 }
 
 // Columns that no result has anything for are left out.
@@ -242,6 +128,11 @@ std::string CaseName(const Json& result) {
                  TextOf(result, "codec"), whole("workers"), TextOf(result, "form")});
 }
 
+std::string TextOf(const Json& json, const char* key) {
+  const auto it = json.find(key);
+  return it != json.end() && it->is_string() ? it->get<std::string>() : "";
+}
+
 double Figure(const Json& result, const Path& path) {
   const Json* at = &result;
   for (const std::string& key : path) {
@@ -274,27 +165,6 @@ std::string RunCsv(const Json& run) {
   return csv;
 }
 
-std::vector<NamedChart> RunCharts(const Json& run) {
-  std::vector<std::string> subcommands;
-  std::map<std::string, std::vector<const Json*>> results;
-  for (const Json& result : run["results"]) {
-    std::string subcommand = TextOf(result, "subcommand");
-    const std::string form = TextOf(result, "form");
-    if (!form.empty()) absl::StrAppend(&subcommand, "-", form);
-    if (results[subcommand].empty()) subcommands.push_back(subcommand);
-    results[subcommand].push_back(&result);
-  }
-  std::vector<NamedChart> charts;
-  for (const std::string& subcommand : subcommands) {
-    for (const Picture& picture : Pictures()) {
-      Chart chart = ChartOf(results[subcommand], subcommand, picture);
-      if (!IsCurve(chart)) continue;  // a table says it better
-      charts.push_back({absl::StrCat(subcommand, "-", picture.name), std::move(chart)});
-    }
-  }
-  return charts;
-}
-
 std::string RunHtml(const Json& run) {
   std::string html = kHtmlHead;
   Json about = run;
@@ -303,7 +173,7 @@ std::string RunHtml(const Json& run) {
                   EscapeXml(TextOf(run, "commit")),
                   ". Bars are the intervals of the medians; raw is the bare library under the "
                   "transport, measured in turn.</p>\n");
-  for (const NamedChart& named : RunCharts(run)) html += ToSvg(named.chart);
+  for (const NamedPicture& picture : RunPictures(run)) html += picture.svg;
   absl::StrAppend(&html, "<div class=\"wide\">", HtmlTable(run), "</div><pre>",
                   EscapeXml(about.dump(2, ' ', false, Json::error_handler_t::replace)),
                   "</pre></body></html>\n");

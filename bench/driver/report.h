@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "bench/driver/chart.h"
 #include "nlohmann/json.hpp"
 
 namespace bench {
@@ -19,19 +18,21 @@ absl::StatusOr<nlohmann::json> ReadRun(const std::string& file);
 
 // As NameOf of its case.
 std::string CaseName(const nlohmann::json& result);
+// The text at a key; empty where there is none.
+std::string TextOf(const nlohmann::json& result, const char* key);
 // The number at a path of keys; NaN where there is none.
 double Figure(const nlohmann::json& result, const std::vector<std::string>& path);
 
 // A line of titles, and one per result.
 std::string RunCsv(const nlohmann::json& run);
 
-struct NamedChart {
+struct NamedPicture {
   std::string name;  // of a file
-  Chart chart;
+  std::string svg;
 };
-// Goodput, median latency, CPU and ratio to raw against the size: each for every subcommand that has them, at more than
-// one size.
-std::vector<NamedChart> RunCharts(const nlohmann::json& run);
+// Goodput, median latency, CPU, ratio to raw and the like against the size, each for every subcommand that has them at more than one
+// size; and the stages of pushes as bars.
+std::vector<NamedPicture> RunPictures(const nlohmann::json& run);
 
 // Pictures, all figures, and where they are from, in one file that needs no other.
 std::string RunHtml(const nlohmann::json& run);

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <string>
 
+#include "bench/driver/chart.h"
 #include "bench/driver/compare.h"
 #include "bench/driver/result.h"
 #include "gmock/gmock.h"

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bench/driver/breakdown.h"
 #include "tools/size_text.h"
 #include "tools/text_table.h"
 
@@ -124,11 +125,21 @@ Estimate Result::CpuRatio() const { return RatioOf(Each(rounds, Cpu), Each(raw_r
 
 Estimate Result::RatioToRaw() const { return by_latency() ? LatencyRatio() : GoodputRatio(); }
 
+std::vector<FragmentTimes> Result::Fragments() const {
+  std::vector<FragmentTimes> fragments;
+  for (const Measured& round : rounds) {
+    fragments.insert(fragments.end(), round.fragments.begin(), round.fragments.end());
+  }
+  return fragments;
+}
+
 Json ToJson(const Result& result) {
   Json json = CaseJson(result.what);
   json.update(SideJson(result.rounds));
   AddSmallPushes(Summarise(result.rounds), json);
   json["verified"] = true;  // else it would be a failure
+  const std::vector<FragmentTimes> fragments = result.Fragments();
+  if (!fragments.empty()) json["breakdown"] = ToJson(BreakDown(fragments));
   if (result.only_raw()) {
     json["program"] = result.raw_program;
     json["chunk_bytes"] = result.raw_chunk_bytes;

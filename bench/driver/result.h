@@ -13,6 +13,7 @@
 
 #include "bench/common/histogram.h"
 #include "bench/driver/pair.h"
+#include "bench/driver/stages.h"
 #include "bench/driver/statistics.h"
 #include "nlohmann/json.hpp"
 
@@ -60,6 +61,8 @@ struct Result {
   size_t raw_chunk_bytes = 0;
 
   bool only_raw() const { return what.subcommand == kRawSubcommand; }
+  // Of all rounds; empty: nobody asked for stages.
+  std::vector<FragmentTimes> Fragments() const;
   bool by_latency() const { return what.subcommand == "latency"; }
   // Of the goodput, or for `latency` of the rounds' medians. REQUIRES: raw_rounds.
   Estimate RatioToRaw() const;

@@ -85,7 +85,9 @@ class Run {
     if (!flags_.outputs.to_standard_output() && !document_["results"].empty()) {
       out_ << plan_.table();
     }
-    return Well(WriteOutputs(document_, flags_.outputs, out_));
+    const std::string& trace = flags_.outputs.trace;
+    const bool traced = trace.empty() || Well(WriteText(trace, plan_.trace(), out_));
+    return Well(WriteOutputs(document_, flags_.outputs, out_)) && traced;
   }
 
   const Plan& plan_;

@@ -10,6 +10,7 @@ namespace bench {
 const char* const kExamples = R"(Examples:
   tideway-bench push --transport tcp --size 64MiB --raw
   tideway-bench push --transport tcp --size 64MiB --codec identity --raw --json -
+  tideway-bench push --transport tcp --codec int8 --breakdown --trace pushes.json
   tideway-bench pull --transport ucx,ofi+net --size 4KiB..256MiB --json pulls.json
   tideway-bench latency --transport all --wait spin
   tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
@@ -116,19 +117,33 @@ void AddMoves(CLI::App& app, Parsed& parsed, Texts& texts, const char* sizes) {
   AddOutputs(app, flags.outputs);
 }
 
+// How long the stages of pushes take.
+void AddStages(CLI::App& app, Flags& flags) {
+  app.add_flag("--breakdown", flags.breakdown,
+               "a table of the stages of a push: queue, encode, send, ... ack");
+  app.add_option("--trace", flags.outputs.trace,
+                 "the latest pushes as Chrome's trace events, which Perfetto shows")
+      ->type_name("FILE");
+}
+
 // --- subcommands ---------------------------------------------------------------------------------
 
-void AddLarge(CLI::App& app, Parsed& parsed, Texts& texts) {
+void AddPull(CLI::App& app, Parsed& parsed, Texts& texts) { AddMoves(app, parsed, texts, "64MiB"); }
+
+void AddPush(CLI::App& app, Parsed& parsed, Texts& texts) {
   AddMoves(app, parsed, texts, "64MiB");
+  AddStages(app, parsed.flags);
 }
 
 void AddLatency(CLI::App& app, Parsed& parsed, Texts& texts) {
   AddMoves(app, parsed, texts, "4KiB");
+  AddStages(app, parsed.flags);
 }
 
 void AddBandwidth(CLI::App& app, Parsed& parsed, Texts& texts) {
   AddMoves(app, parsed, texts, "64MiB");
   AddOutstanding(app, parsed.flags, 4);
+  AddStages(app, parsed.flags);
 }
 
 void AddIncast(CLI::App& app, Parsed& parsed, Texts& texts) {
@@ -189,12 +204,12 @@ void AddReport(CLI::App& app, Parsed& parsed, Texts&) {
 }
 
 constexpr Subcommand kSubcommands[] = {
-    {"push", "one push at a time, from a worker into a server's vector", AddLarge},
-    {"pull", "one pull at a time, from a server's vector into a worker's", AddLarge},
+    {"push", "one push at a time, from a worker into a server's vector", AddPush},
+    {"pull", "one pull at a time, from a server's vector into a worker's", AddPull},
     {"latency", "from a small push to its acknowledgement; ratios are of the median", AddLatency},
     {"bandwidth", "pushes, several under way at a time", AddBandwidth},
-    {"push-pull", "a push, and the pull that has it, as a worker's cycle does", AddLarge},
-    {"bidir", "a push and a pull at the same time", AddLarge},
+    {"push-pull", "a push, and the pull that has it, as a worker's cycle does", AddPush},
+    {"bidir", "a push and a pull at the same time", AddPush},
     {"incast", "many workers push to one server, while another one pushes 4 KiB", AddIncast},
     {kRawSubcommand, "the same bytes over the bare library alone, without Tideway", AddRaw},
     {kCodecSubcommand, "how quick codecs are where there is no wire, against memcpy", AddCodec},

@@ -8,7 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "bench/driver/breakdown.h"
 #include "bench/driver/measure.h"
+#include "bench/driver/trace.h"
 #include "bench/driver/wires.h"
 
 namespace bench {
@@ -49,6 +51,7 @@ MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context, co
           .raw = flags.raw,
           .spin = flags.wait == "spin",
           .outstanding = flags.outstanding,
+          .stages = flags.breakdown || !flags.outputs.trace.empty(),
           .wire = {.self = context.self,
                    .host = host.address(),
                    .congestion = flags.congestion,
@@ -68,6 +71,14 @@ absl::Status CheckRaw(const Flags& flags, const std::vector<std::string>& transp
     }
   }
   return absl::OkStatus();
+}
+
+std::vector<std::pair<std::string, Breakdown>> Breakdowns(const std::vector<Result>& results) {
+  std::vector<std::pair<std::string, Breakdown>> breakdowns;
+  for (const Result& result : results) {
+    breakdowns.emplace_back(NameOf(result.what), BreakDown(result.Fragments()));
+  }
+  return breakdowns;
 }
 
 }  // namespace
@@ -91,7 +102,18 @@ absl::StatusOr<Plan> WirePlan(const Flags& flags, const CommandContext& context,
     results->push_back(*std::move(result));
     return ToJson(results->back());
   };
-  plan.table = [results] { return ResultTable(*results); };
+  plan.table = [results, &flags] {
+    std::string text = ResultTable(*results);
+    if (flags.breakdown) absl::StrAppend(&text, "\n", BreakdownTable(Breakdowns(*results)));
+    return text;
+  };
+  plan.trace = [results] {
+    Trace trace;
+    for (const Result& result : *results) {
+      trace.Add(NameOf(result.what), result.rounds.back().fragments);
+    }
+    return trace.ToString();
+  };
   return plan;
 }
 

@@ -161,11 +161,15 @@ absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transp
   if (!start.ok()) return start.status();
   std::vector<std::string> options = LoadOptions(load);
   options.push_back(absl::StrCat("--codec=", load.codec));
+  if (load.stages) options.push_back("--stages=on");
   if (load.form == "incast") options.push_back(absl::StrCat("--workers=", load.workers));
   if (settings.fragment_bytes > 0) {
     options.push_back(absl::StrCat("--fragment=", settings.fragment_bytes));
   }
-  PairCommand pair = {.program = kTideway, .start = *std::move(start), .address_flag = "--uri="};
+  PairCommand pair = {.program = kTideway,
+                      .start = *std::move(start),
+                      .address_flag = "--uri=",
+                      .stages = load.stages};
   const std::string address = absl::StrCat("--uri=", uri->ToString());
   if (uri->scheme == "inproc") {  // nobody else can reach it
     pair.client = Joined({"pair"}, options);

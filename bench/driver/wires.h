@@ -25,6 +25,7 @@ struct Load {
   size_t workers = 0;      // of incast
   bool spin = false;       // both ends poll instead of blocking
   std::string codec = "identity";
+  bool stages = false;  // both ends of Tideway note the times of pushes
 };
 
 struct WireSettings {

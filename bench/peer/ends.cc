@@ -39,7 +39,8 @@ Settings::Settings(const Options& options)
       outstanding(std::max<size_t>(options.Number("outstanding", 1), 1)),
       codec(options.Text("codec", "identity")),
       known_finite(options.Choice("finite", {"known", "check"}) == "known"),
-      pull(options.Choice("pull", {"any", "asked", "one-sided"})) {
+      pull(options.Choice("pull", {"any", "asked", "one-sided"})),
+      stages(options.Choice("stages", {"off", "on"}) == "on") {
   if (workers < 1 || workers > kWorkersMax) {
     throw std::invalid_argument("--workers must be from 1 to " + std::to_string(kWorkersMax));
   }
@@ -66,13 +67,16 @@ tideway::Layout MakeLayout(const Settings& settings) {
 }
 
 std::unique_ptr<tideway::Client> Join(tideway::Runtime& runtime, const Settings& settings,
-                                      const tideway::Layout& layout, const std::string& name) {
-  auto client = Get(tideway::Client::Create(&runtime,
-                                            {.servers = {settings.uri},
-                                             .worker = name,
-                                             .codec_up = settings.codec,
-                                             .one_sided_pull = settings.pull != "asked"},
-                                            layout));
+                                      const tideway::Layout& layout, const std::string& name,
+                                      StageLog* stages) {
+  tideway::ClientOptions options = {.servers = {settings.uri},
+                                    .worker = name,
+                                    .codec_up = settings.codec,
+                                    .one_sided_pull = settings.pull != "asked"};
+  if (stages != nullptr) {
+    options.on_push_times = [stages](const tideway::ClientPushTimes& times) { stages->Add(times); };
+  }
+  auto client = Get(tideway::Client::Create(&runtime, std::move(options), layout));
   Check(tideway::Await(
       [&](auto done) { client->Join(runtime.executor().Now() + kJoinTimeout, std::move(done)); }));
   return client;
@@ -83,16 +87,18 @@ std::string PushError(const absl::StatusOr<tideway::PushReport>& report) {
   return report->applied == report->fragments ? "" : "not all was applied";
 }
 
-VectorServer::VectorServer(tideway::Runtime& runtime, const Settings& settings)
+VectorServer::VectorServer(tideway::Runtime& runtime, const Settings& settings, StageLog* stages)
     : settings_(settings) {
   const tideway::Layout layout = MakeLayout(settings);
   vector_.resize(layout.elements(), 0.0f);
   if (settings.pulls_only()) FillPattern(vector_);
-  server_ = Get(tideway::Server::Start(&runtime,
-                                       {.listen = {settings.uri},
-                                        .outer_optimizer = "sgd:lr=1",
-                                        .sessions_max = std::max(kSessionsMin, settings.workers)},
-                                       layout, vector_));
+  tideway::ServerOptions options = {.listen = {settings.uri},
+                                    .outer_optimizer = "sgd:lr=1",
+                                    .sessions_max = std::max(kSessionsMin, settings.workers)};
+  if (stages != nullptr) {
+    options.on_push_times = [stages](const tideway::ServerPushTimes& times) { stages->Add(times); };
+  }
+  server_ = Get(tideway::Server::Start(&runtime, std::move(options), layout, vector_));
 }
 
 bool VectorServer::Verify(uint64_t pushes) {

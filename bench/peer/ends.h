@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "bench/common/options.h"
+#include "bench/peer/stage_log.h"
 #include "tideway/client.h"
 #include "tideway/layout.h"
 #include "tideway/runtime.h"
@@ -41,6 +42,7 @@ struct Settings {
   std::string codec;
   bool known_finite;
   std::string pull;
+  bool stages;  // keep the times of pushes
 };
 
 void Check(const absl::Status& status);
@@ -54,17 +56,18 @@ T Get(absl::StatusOr<T> result) {
 tideway::RuntimeOptions MakeRuntimeOptions(const Settings& settings);
 tideway::Layout MakeLayout(const Settings& settings);
 
-// A joined client.
+// A joined client. `stages`: where the times of its pushes are kept; null: nowhere.
 std::unique_ptr<tideway::Client> Join(tideway::Runtime& runtime, const Settings& settings,
-                                      const tideway::Layout& layout, const std::string& name);
+                                      const tideway::Layout& layout, const std::string& name,
+                                      StageLog* stages = nullptr);
 
 // What a push has come to: "" where all of it was applied.
 std::string PushError(const absl::StatusOr<tideway::PushReport>& report);
 
-// A server of one vector, and whether that is what it must be. `settings` outlive it.
+// A server of one vector, and whether that is what it must be. `settings` and `stages` (as above) outlive it.
 class VectorServer {
  public:
-  VectorServer(tideway::Runtime& runtime, const Settings& settings);
+  VectorServer(tideway::Runtime& runtime, const Settings& settings, StageLog* stages = nullptr);
 
   std::string address() const { return server_->addresses()[0]; }
   bool Verify(uint64_t pushes);

@@ -55,8 +55,11 @@ bool NothingIsLost(tideway::Runtime& runtime, tideway::Client& client, std::span
 void RunServer(const Settings& settings) {
   if (settings.form == "incast") return RunIncastServer(settings);
   tideway::Runtime runtime(MakeRuntimeOptions(settings));
-  VectorServer server(runtime, settings);
-  ServeDriver(server.address(), [&](uint64_t pushes) { return server.Verify(pushes); });
+  StageLog stages(runtime.executor());
+  VectorServer server(runtime, settings, settings.stages ? &stages : nullptr);
+  ServeDriver(
+      server.address(), [&](uint64_t pushes) { return server.Verify(pushes); },
+      [&] { return "{\"server\": " + stages.Take() + "}"; });
 }
 
 // Whether every float is the same whole number of patterns as its neighbours in the period, none or up to `times`: what a pull gets
@@ -78,14 +81,15 @@ class Worker {
         settings_(settings),
         layout_(MakeLayout(settings)),
         delta_(settings.pulls_only() ? 0 : layout_.elements()),
-        pulled_(settings.form == "push" ? 0 : layout_.elements()) {
+        pulled_(settings.form == "push" ? 0 : layout_.elements()),
+        stages_(runtime.executor()) {
     if (settings.lossy()) {
       FillAtRandom(delta_.span());
     } else {
       FillPattern(delta_.span());
     }
     for (float& value : delta_.span()) value = -value;  // the server subtracts
-    client_ = Join(runtime, settings, layout_, "bench");
+    client_ = Join(runtime, settings, layout_, "bench", settings.stages ? &stages_ : nullptr);
   }
 
   // To be done over and over.
@@ -96,10 +100,12 @@ class Worker {
             .outstanding = settings_.form == "push" ? settings_.outstanding : 1,  // one target
             .operation = nullptr,
             .begin = [this](Work::Ended ended) { Begin(std::move(ended)); },
-            .check = [this] { return Check(); }};
+            .check = [this] { return Check(); },
+            .stages = [this] { return "{\"client\": " + stages_.Take() + "}"; }};
   }
 
   uint64_t pushes() const { return pushes_; }
+  StageLog& stages() { return stages_; }
 
  private:
   absl::Time Deadline() const { return runtime_.executor().Now() + kOperationTimeout; }
@@ -185,6 +191,7 @@ class Worker {
   const tideway::Layout layout_;
   Vector delta_;   // empty: it pulls only
   Vector pulled_;  // empty: it pushes only
+  StageLog stages_;
   int pulls_ = 0;  // this and the next: completions come one at a time
   uint64_t pushes_ = 0;
   std::unique_ptr<tideway::Client> client_;  // its destructor waits for completions
@@ -201,11 +208,15 @@ void RunWorker(const Settings& settings) {
 void RunPair(Settings settings) {
   if (settings.form == "incast") throw std::invalid_argument("incast needs two processes");
   tideway::Runtime runtime(MakeRuntimeOptions(settings));
-  VectorServer server(runtime, settings);
+  StageLog at_server(runtime.executor());
+  VectorServer server(runtime, settings, settings.stages ? &at_server : nullptr);
   settings.uri = server.address();
   Worker worker(runtime, settings);
   Work work = worker.MakeWork();
   work.check = [&, check = work.check] { return check() && server.Verify(worker.pushes()); };
+  work.stages = [&] {
+    return "{\"client\": " + worker.stages().Take() + ", \"server\": " + at_server.Take() + "}";
+  };
   RunClient(work);
 }
 
@@ -230,7 +241,7 @@ int PeerMain(int argc, char** argv) {
   return Main([&] {
     const Options options(argc, argv,
                           {"uri", "form", "bytes", "fragment", "threads", "workers", "outstanding",
-                           "codec", "finite", "pull"});
+                           "codec", "finite", "pull", "stages"});
     const Settings settings(options);
     if (options.role() == "server") {
       RunServer(settings);

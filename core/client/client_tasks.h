@@ -69,6 +69,7 @@ class ClientTasks {
   }
 
   absl::Time Now() const { return executor_->Now(); }
+  const Executor* clock() const { return executor_; }
   uint64_t Random() { return executor_->Random(); }
   Strand NewStrand() { return Strand(executor_); }
 

@@ -29,6 +29,7 @@ class PushJob final : public Job<PushReport> {
   const uint32_t inner_steps;
   const bool known_finite;
   const std::shared_ptr<const std::vector<uint64_t>> base_versions;
+  absl::Time begun;  // Push was called; noted only for who asks for a push's times
   // By fragment, of its fp32 values: made where the delta was looked through as a whole anyway, and is to leave as it is. Else
   // empty.
   std::vector<uint64_t> hashes;

@@ -1,8 +1,6 @@
 #include "core/client/push_lane.h"
 
 #include <algorithm>
-#include <cassert>
-#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -97,8 +95,14 @@ void PushLane::Encode(Part part, bool at_once) {
   Strand& strand = CodecStrandOf(part);
   at_once =
       elements <= kElementsAtOnce || (at_once && elements <= kElementsBetween && AsItIs(part));
+  if (shared_->config.options.on_push_times) {
+    part.marks = StageMarks<ClientPushTimes>(shared_->tasks.clock());
+    part.marks.times().begun = part.job->begun;
+  }
   auto encode = [this, part = std::move(part)]() mutable {
+    part.marks.Mark(&ClientPushTimes::encode_begun);
     absl::Status status = EncodeHere(part);
+    part.marks.Mark(&ClientPushTimes::encoded);
     shared_->tasks.OnStateNow([this, part = std::move(part), status = std::move(status)]() mutable {
       OnEncoded(std::move(part), status);
     });
@@ -250,6 +254,7 @@ absl::Status PushLane::OnAck(const wire::FrameHeader& ack) {
   uint64_t& acked = shared_->acked_versions[part.fragment];
   acked = std::max(acked, ack.fragment_version);
   Count(part, ack);
+  TellTimes(part);
   codecs_.OnAcknowledged(part.job.get(), uint64_t{part.header.elements} * sizeof(float),
                          shared_->tasks.Now());
   Release(part);
@@ -282,6 +287,16 @@ void PushLane::Count(const Part& part, const wire::FrameHeader& ack) {
   }
 }
 
+void PushLane::TellTimes(const Part& part) const {
+  if (!part.marks.on()) return;
+  part.marks.Mark(&ClientPushTimes::acknowledged);
+  ClientPushTimes& times = part.marks.times();
+  times.fragment = part.fragment;
+  times.sequence = part.header.sequence;
+  times.bytes = part.frame->payload.size();
+  shared_->config.options.on_push_times(times);
+}
+
 void PushLane::Release(Part& part) {
   credit_bytes_used_ -= part.credit_bytes;
   part.credit_bytes = 0;
@@ -309,88 +324,6 @@ void PushLane::OnLetGo(PushFrame& frame) {
   }
   // This is the thread that will write the next one: best with the bytes in its cache.
   Pump(/*at_once=*/true);
-}
-
-void PushLane::ReturnDelta(Part part) {
-  Strand& strand = CodecStrandOf(part);
-  shared_->tasks.On(strand, [this, part = std::move(part)]() mutable {
-    residual_.Add(part.fragment, DeltaOf(part));
-    shared_->tasks.OnStateNow(
-        [this, part = std::move(part)]() mutable { Settle(std::move(part)); });
-  });
-}
-
-void PushLane::ReturnEncoded(Part part) {
-  Strand& strand = CodecStrandOf(part);
-  shared_->tasks.On(strand, [this, part = std::move(part)]() mutable {
-    // Our own encoding of our own floats: it decodes.
-    const absl::Status status =
-        residual_.AddEncoded(*part.codec, part.fragment, part.frame->payload);
-    assert(status.ok());
-    (void)status;
-    shared_->tasks.OnStateNow(
-        [this, part = std::move(part)]() mutable { Settle(std::move(part)); });
-  });
-}
-
-void PushLane::Withdraw(const PushJob* job) {
-  codecs_.Disturbed();
-  const auto mine = [job](const Part& part) { return part.job.get() == job; };
-  const auto take = [&mine](std::deque<Part>& from) {
-    std::deque<Part> taken;
-    auto rest = std::stable_partition(from.begin(), from.end(),
-                                      [&mine](const Part& part) { return !mine(part); });
-    std::move(rest, from.end(), std::back_inserter(taken));
-    from.erase(rest, from.end());
-    return taken;
-  };
-  for (Part& part : take(waiting_)) ReturnDelta(std::move(part));
-  for (Part& part : take(unsent_)) {
-    Release(part);
-    ReturnEncoded(std::move(part));
-  }
-  for (auto it = sent_.begin(); it != sent_.end();) {
-    const auto at = it++;
-    if (!mine(at->second)) continue;
-    Part given_up = at->second;
-    if (!GoOnAlone(at->second)) {
-      Release(at->second);
-      sent_.erase(at);
-    }
-    Settle(std::move(given_up));
-  }
-  const bool stuck = std::any_of(leaving_.begin(), leaving_.end(), mine);
-  if (stuck) sender_->Break(absl::CancelledError("a push gave up while it was leaving"));
-  Pump();
-}
-
-bool PushLane::GoOnAlone(Part& part) {
-  part.job = nullptr;
-  if (!part.frame->lent) return true;
-  const auto payload = part.frame->payload;
-  absl::StatusOr<Buffer> copy = shared_->pool.Take(payload.size());
-  if (!copy.ok()) return false;
-  std::copy(payload.begin(), payload.end(), copy->data());
-  part.frame = std::make_shared<PushFrame>(*std::move(copy));
-  return true;
-}
-
-void PushLane::FailAll(const absl::Status& status) {
-  final_ = status;
-  for (Part& part : std::exchange(waiting_, {})) {
-    part.job->Fail(status);
-    ReturnDelta(std::move(part));
-  }
-  for (Part& part : std::exchange(unsent_, {})) {
-    part.job->Fail(status);
-    Release(part);
-    ReturnEncoded(std::move(part));
-  }
-  for (auto& [sequence, part] : std::exchange(sent_, {})) {
-    if (part.job != nullptr) part.job->Fail(status);
-    Release(part);
-    Settle(std::move(part));
-  }
 }
 
 }  // namespace tideway

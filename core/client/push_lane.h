@@ -43,6 +43,7 @@
 #include "core/client/push_frame.h"
 #include "core/client/push_job.h"
 #include "core/client/residual.h"
+#include "core/runtime/stage_marks.h"
 #include "core/runtime/strand.h"
 #include "core/wire/frame.h"
 
@@ -79,6 +80,7 @@ class PushLane {
     bool unhashed = false;         // until it leaves over a connection that wants a hash
     std::shared_ptr<PushFrame> frame;
     wire::FrameHeader header;
+    StageMarks<ClientPushTimes> marks;  // on from Encode, where the user asks for times
   };
 
   // `at_once`: on a thread that may look through a fragment itself.
@@ -96,6 +98,7 @@ class PushLane {
   void SendAgain(Part& part);
   void SetHash(Part& part);
   void Count(const Part& part, const wire::FrameHeader& ack);
+  void TellTimes(const Part& part) const;
   void Release(Part& part);
 
   // Settle, once the residual has back what was not applied.

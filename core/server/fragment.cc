@@ -10,6 +10,10 @@
 namespace tideway {
 namespace {
 
+void Mark(const Fragment::PushInput& input, absl::Time ServerPushTimes::*stage) {
+  if (input.marks != nullptr) input.marks->Mark(stage);
+}
+
 // Our own sparse codecs, which decode to finite values only. An embedder's may not.
 bool IsSparse(const Codec& codec) {
   return !codec.info().dense && codec.info().wire_id < kEmbeddersWireIdMin;
@@ -68,6 +72,7 @@ absl::Status Fragment::DecodeAndStep(const PushInput& input, float weight, uint6
                                                  ? AddInPlace(input, *factor, scratch)
                                                  : StepDense(input, context, scratch);
   if (!result.ok()) return result.status();
+  Mark(input, &ServerPushTimes::stepped);
   if (*result == ApplyResult::kApplied) {
     output.verdict = wire::Verdict::kApplied;
     version_.store(++state_.version, std::memory_order_release);
@@ -89,6 +94,7 @@ absl::StatusOr<ApplyResult> Fragment::AddInPlace(const PushInput& input, float f
     status = input.codec->DecodeAdd(input.payload, factor, absl::MakeSpan(state_.theta));
   }
   if (!status.ok()) return status;
+  Mark(input, &ServerPushTimes::decoded);
   return ApplyResult::kApplied;
 }
 
@@ -117,6 +123,7 @@ absl::StatusOr<ApplyResult> Fragment::StepDense(const PushInput& input, const Ap
     return absl::InvalidArgumentError(
         absl::StrCat("delta of fragment ", spec_.id, " has a NaN or an infinity"));
   }
+  Mark(input, &ServerPushTimes::decoded);
   return optimizer_->Apply(absl::MakeSpan(state_.theta), delta, context, state_.optimizer);
 }
 

@@ -24,6 +24,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "core/optim/staleness.h"
+#include "core/runtime/stage_marks.h"
 #include "core/server/dedup_window.h"
 #include "core/server/exposed_area.h"
 #include "core/server/published.h"
@@ -34,6 +35,7 @@
 #include "tideway/codec.h"
 #include "tideway/layout.h"
 #include "tideway/outer_optimizer.h"
+#include "tideway/push_times.h"
 
 namespace tideway {
 
@@ -49,6 +51,8 @@ class Fragment {
     const Codec* codec = nullptr;
     absl::Span<const std::byte> payload;
     bool known_finite = false;  // somebody has looked through the payload's values already
+    const StageMarks<ServerPushTimes>* marks =
+        nullptr;  // for decoded and stepped; null: nobody asks
   };
 
   struct PushOutput {

@@ -4,31 +4,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "core/wire/payload_scan.h"
 #include "tideway/version.h"
 
 namespace tideway {
 namespace {
 
-constexpr uint32_t kElementsAtOnce = 4096;
-constexpr uint32_t kElementsAlone = uint32_t{1} << 19;  // about 200 us
-
 // Payloads under way, decode scratch and control messages of all sessions together.
 size_t PoolBytesMax(const ServerOptions& options) {
   return options.sessions_max * (2 * options.credit_bytes + (size_t{4} << 20));
-}
-
-// The hash of a push, if it has one. `finite`: the payload is fp32 values, and they were looked through on the way.
-absl::Status CheckPush(const wire::FrameHeader& header, absl::Span<const std::byte> payload,
-                       bool& finite) {
-  const bool hashed = (header.flags & wire::kFlagUnhashed) == 0;
-  if (!hashed || header.codec != kIdentityWireId || payload.size() % sizeof(float) != 0) {
-    return wire::CheckPayload(header, payload);
-  }
-  const wire::PayloadScan scan = wire::ScanFloats(payload);
-  if (scan.hash != header.payload_hash) return wire::CheckPayload(header, payload);
-  finite = scan.finite;
-  return absl::OkStatus();
 }
 
 wire::FrameHeader ReplyTo(const wire::FrameHeader& pull, uint8_t codec) {
@@ -256,81 +239,6 @@ absl::Status ServerCore::CheckFragment(const wire::FrameHeader& header) const {
   if (header.elements == spec.elements) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "fragment ", header.fragment, " has ", spec.elements, " elements, not ", header.elements));
-}
-
-void ServerCore::HandlePush(std::shared_ptr<Session> session, const wire::FrameHeader& header,
-                            Buffer payload) {
-  Slot& slot = this->slot(header.fragment);
-  auto apply = [self = shared_from_this(), &slot, session = std::move(session), header,
-                payload = std::move(payload)] {
-    if (!self->stopped_) self->ApplyPush(slot, session, header, payload);
-  };
-  // This is the transport's thread. While nothing else arrives, it has nothing better to do than to step, with the payload still
-  // in its cache; and stepping few elements always takes less than a hop to another thread.
-  const bool alone = pushes_arriving_.fetch_sub(1) == 1;
-  if (header.elements <= kElementsAtOnce || (alone && header.elements <= kElementsAlone)) {
-    slot.strand.Dispatch(std::move(apply));
-  } else {
-    slot.strand.Post(std::move(apply));
-  }
-}
-
-void ServerCore::ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
-                           const wire::FrameHeader& header, const Buffer& payload) {
-  bool finite = false;
-  absl::Status status = CheckPush(header, payload.span(), finite);
-  if (!status.ok()) return session->Refuse(status);
-  Worker& worker = *session->worker();
-  const uint64_t incarnation = session->identity().incarnation;
-  if (worker.incarnation() != incarnation || !worker.active()) {
-    return session->Refuse(absl::FailedPreconditionError(
-        absl::StrCat("late push of ", worker.name(), ": its incarnation has ended")));
-  }
-  auto output = slot.fragment->Push({.worker = worker.id(),
-                                     .incarnation = incarnation,
-                                     .sequence = header.sequence,
-                                     .floor = header.floor,
-                                     .base_version = header.base_version,
-                                     .active_workers = std::max(1u, workers_.active_count()),
-                                     .codec = session->identity().CodecUp(header.codec),
-                                     .payload = payload.span(),
-                                     .known_finite = finite},
-                                    pool_);
-  if (!output.ok()) return session->Refuse(output.status());
-  CountPush(*output);
-  if (!output->duplicate && output->verdict == wire::Verdict::kApplied) PublishSoon(slot);
-  worker.CountPush(output->verdict, output->duplicate, output->staleness, payload.size(),
-                   header.elements * sizeof(float));
-  Emit({.kind = ServerEvent::Kind::kPush,
-        .worker = worker.id(),
-        .sequence = header.sequence,
-        .fragment = header.fragment,
-        .version = output->version,
-        .staleness = output->staleness,
-        .verdict = output->duplicate ? "duplicate" : wire::VerdictName(output->verdict).data()});
-  wire::FrameHeader ack;
-  ack.type = static_cast<uint8_t>(wire::FrameType::kPushAck);
-  ack.flags = output->duplicate ? wire::kFlagDuplicate : 0;
-  ack.session = session->id();
-  ack.sequence = header.sequence;
-  ack.fragment = header.fragment;
-  ack.elements = header.elements;
-  ack.base_version = header.base_version;
-  ack.fragment_version = output->version;
-  ack.durable_version = slot.fragment->durable_version();
-  ack.verdict = static_cast<uint8_t>(output->verdict);
-  session->AckPush(ack, payload.size());
-}
-
-void ServerCore::CountPush(const Fragment::PushOutput& output) {
-  if (output.duplicate) {
-    duplicates_.fetch_add(1);
-    return;
-  }
-  if (output.verdict == wire::Verdict::kApplied) outer_steps_.fetch_add(1);
-  if (output.verdict == wire::Verdict::kBuffered) buffered_.fetch_add(1);
-  if (output.verdict == wire::Verdict::kRejected) rejected_.fetch_add(1);
-  staleness_bins_[std::min<uint64_t>(output.staleness, kStalenessBins - 1)].fetch_add(1);
 }
 
 void ServerCore::HandlePull(const std::shared_ptr<Session>& session,

@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "core/runtime/stage_marks.h"
 #include "core/runtime/strand.h"
 #include "core/server/difference_codecs.h"
 #include "core/server/exposed_area.h"
@@ -65,8 +66,12 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   // A push begins to arrive; HandlePush or PushLost ends that.
   void PushArrives() { pushes_arriving_.fetch_add(1); }
   void PushLost() { pushes_arriving_.fetch_sub(1); }
-  void HandlePush(std::shared_ptr<Session> session, const wire::FrameHeader& header,
-                  Buffer payload);
+  // For the times of a push that begins to arrive; off where nobody asks for them.
+  StageMarks<ServerPushTimes> NewMarks() {
+    return StageMarks<ServerPushTimes>(options_.on_push_times ? &executor() : nullptr);
+  }
+  void HandlePush(std::shared_ptr<Session> session, const wire::FrameHeader& header, Buffer payload,
+                  StageMarks<ServerPushTimes> marks);
   void HandlePull(const std::shared_ptr<Session>& session, const wire::FrameHeader& header);
   void HandleRequest(const std::shared_ptr<Session>& session, uint64_t sequence,
                      const wire::ControlRequest& request);
@@ -114,7 +119,10 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::vector<std::shared_ptr<Session>> SessionsOf(const Worker& worker) const;
 
   void ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
-                 const wire::FrameHeader& header, const Buffer& payload);
+                 const wire::FrameHeader& header, const Buffer& payload,
+                 const StageMarks<ServerPushTimes>& marks);
+  void TellTimes(const Worker& worker, const wire::FrameHeader& header,
+                 const Fragment::PushOutput& output, ServerPushTimes& times);
   void CountPush(const Fragment::PushOutput& output);
   void AnswerPull(const std::shared_ptr<Session>& session, const wire::FrameHeader& header,
                   std::shared_ptr<Published> published);

@@ -205,10 +205,12 @@ absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
   if (!buffer.ok()) return Reject(buffer.status(), bytes);
   absl::Span<std::byte> destination = buffer->span();
   core_->PushArrives();
-  return Landing{destination, [self = shared_from_this(), header,
+  auto marks = core_->NewMarks();
+  marks.Mark(&ServerPushTimes::arrived);
+  return Landing{destination, [self = shared_from_this(), header, marks = std::move(marks),
                                buffer = *std::move(buffer)](absl::Status landed) mutable {
                    if (!landed.ok()) return self->core_->PushLost();
-                   self->core_->HandlePush(self, header, std::move(buffer));
+                   self->core_->HandlePush(self, header, std::move(buffer), std::move(marks));
                  }};
 }
 

@@ -32,6 +32,7 @@
 #define TIDEWAY_CORE_INCLUDE_TIDEWAY_CLIENT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,7 @@
 #include "absl/types/span.h"
 #include "tideway/assignment.h"
 #include "tideway/layout.h"
+#include "tideway/push_times.h"
 #include "tideway/runtime.h"
 #include "tideway/stats.h"
 #include "tideway/transport_report.h"
@@ -92,6 +94,9 @@ struct ClientOptions {
   // Read parameters straight from the servers' memory, without their CPUs, where the transport can (RDMA, shared memory) and
   // codec_down is identity, unless the server answers with differences. What can't be read is asked for; connections() says which and why.
   bool one_sided_pull = true;
+  // Told of every fragment whose push is acknowledged, when its stages were passed. Called on the runtime's threads or within a call
+  // of this client, one call at a time. Must be quick, and must not call the client.
+  std::function<void(const ClientPushTimes&)> on_push_times = {};
 };
 
 struct PushOptions {

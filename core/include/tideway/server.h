@@ -28,6 +28,7 @@
 #include "absl/types/span.h"
 #include "tideway/layout.h"
 #include "tideway/limits.h"
+#include "tideway/push_times.h"
 #include "tideway/runtime.h"
 #include "tideway/stats.h"
 
@@ -92,6 +93,8 @@ struct ServerOptions {
   absl::Duration snapshot_interval = absl::ZeroDuration();  // zero: only when asked for
   // Called on the runtime's threads, one call at a time. Must be quick, and must not call the server.
   std::function<void(const ServerEvent&)> on_event = {};
+  // Told of every fragment push that was applied or buffered, when its stages were passed. Called as on_event is.
+  std::function<void(const ServerPushTimes&)> on_push_times = {};
 };
 
 class Server {
