@@ -2,12 +2,14 @@
 #
 #   add_transport(x)                                              always linked in
 #   add_transport(x MODULE SCHEMES a b
-#                 NEEDS Label "pkgconfig-name>=1.2" libx-dev libx1)
+#                 NEEDS Label "pkgconfig-name>=1.2" libx-dev libx1 [ALONE libx.so.1])
 #       a transport over a library that not every machine has. Label is the library's name in
 #       messages; then what pkg-config must find, Debian's package to build with, and the one to run
-#       with. The folder links PkgConfig::TIDEWAY_NEEDS_x. With TIDEWAY_STATIC_TRANSPORTS=OFF it becomes lib/tideway/tideway_transport_x.so, which
-#       programs load when they first ask for it; with ON it is linked in. Where the library is
-#       missing, the transport stays listed, with that as its reason.
+#       with. ALONE: a library that ends a process which has a second copy of it; the module is not
+#       loaded beside one. The folder links PkgConfig::TIDEWAY_NEEDS_x. With
+#       TIDEWAY_STATIC_TRANSPORTS=OFF it becomes lib/tideway/tideway_transport_x.so, which programs
+#       load when they first ask for it; with ON it is linked in. Where the library is missing, the
+#       transport stays listed, with that as its reason.
 #   tideway_transport_module(target FOLDER_TARGET t NAMESPACE x)
 #       the shared module of the static library t, whose Entry() is in tideway::x.
 
@@ -88,7 +90,7 @@ endfunction()
 
 # Reads the folder of a transport that becomes a module. None of its libraries is part of the
 # installed package: the module is.
-function(tideway_module_folder name runtime_package schemes)
+function(tideway_module_folder name runtime_package schemes alone)
   tideway_check_modules_possible()
   get_property(installed GLOBAL PROPERTY TIDEWAY_INSTALLED_LIBRARIES)
   add_subdirectory(${name})
@@ -102,11 +104,11 @@ function(tideway_module_folder name runtime_package schemes)
   tideway_component(tideway_transport_${name})
   set_property(GLOBAL APPEND PROPERTY TIDEWAY_TRANSPORT_MODULES ${module})
   tideway_list_transport(${name}
-    "TIDEWAY_TRANSPORT_MODULE(${name}, \"${schemes}\", \"${runtime_package}\")" "")
+    "TIDEWAY_TRANSPORT_MODULE(${name}, \"${schemes}\", \"${runtime_package}\", \"${alone}\")" "")
 endfunction()
 
 function(add_transport name)
-  cmake_parse_arguments(ARG "MODULE" "" "SCHEMES;NEEDS" ${ARGN})
+  cmake_parse_arguments(ARG "MODULE" "ALONE" "SCHEMES;NEEDS" ${ARGN})
   if(NOT ARG_MODULE)
     tideway_add_listed(TRANSPORT ${name} tideway_transport_${name} "TIDEWAY_TRANSPORT(${name})")
     return()
@@ -142,6 +144,6 @@ install ${dev_package} and configure again\")" "")
       "pkg_check_modules(TIDEWAY_NEEDS_${name} REQUIRED QUIET IMPORTED_TARGET \"${requirement}\")\n")
     tideway_add_listed(TRANSPORT ${name} tideway_transport_${name} "TIDEWAY_TRANSPORT(${name})")
   else()
-    tideway_module_folder(${name} ${runtime_package} "${schemes}")
+    tideway_module_folder(${name} ${runtime_package} "${schemes}" "${ARG_ALONE}")
   endif()
 endfunction()

@@ -15,7 +15,7 @@ namespace tideway {
   namespace name {              \
   TransportEntry Entry();       \
   }
-#define TIDEWAY_TRANSPORT_MODULE(name, schemes, runtime_package)
+#define TIDEWAY_TRANSPORT_MODULE(name, schemes, runtime_package, alone)
 #define TIDEWAY_TRANSPORT_MISSING(name, schemes, reason)
 #include "tideway/transports.def"
 #undef TIDEWAY_TRANSPORT
@@ -58,8 +58,8 @@ TransportRegistry BuiltinTransports(const BuiltinTransportsOptions& options,
     assert(added.ok() && "two listed transports share a name or a scheme");
   };
 #define TIDEWAY_TRANSPORT(name) add(name::Entry());
-#define TIDEWAY_TRANSPORT_MODULE(name, schemes, runtime_package) \
-  add(ModuleEntry({#name, Words(schemes), folders, runtime_package}));
+#define TIDEWAY_TRANSPORT_MODULE(name, schemes, runtime_package, alone) \
+  add(ModuleEntry({#name, Words(schemes), folders, runtime_package, alone}));
 #define TIDEWAY_TRANSPORT_MISSING(name, schemes, reason) \
   add(MissingEntry(#name, Words(schemes), reason));
 #include "tideway/transports.def"

@@ -53,6 +53,21 @@ absl::Status LoadError(const ModuleSpec& spec, const std::string& path) {
                       : "install Tideway's modules again"));
 }
 
+// A library that is loaded already, also from elsewhere and by another version's program, is the one that the module gets. One
+// under another name is not: then there would be two, with one set of the functions that both define.
+absl::Status CheckAlone(const std::string& soname) {
+  if (soname.empty()) return absl::OkStatus();
+  if (void* loaded = dlopen(soname.c_str(), RTLD_LAZY | RTLD_NOLOAD); loaded != nullptr) {
+    dlclose(loaded);
+    return absl::OkStatus();
+  }
+  const std::string other = OtherCopyOf(soname, LoadedLibraries());
+  if (other.empty()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("this process has loaded ", other, ", and a second copy, ", soname,
+                   ", would end it; start the program with only one of them in its library path"));
+}
+
 absl::StatusOr<TransportEntry> Load(const ModuleSpec& spec) {
   absl::StatusOr<std::string> path = FindFile(spec);
   if (!path.ok()) return path.status();
@@ -60,6 +75,7 @@ absl::StatusOr<TransportEntry> Load(const ModuleSpec& spec) {
       !whole.ok()) {
     return whole;
   }
+  if (absl::Status alone = CheckAlone(spec.alone); !alone.ok()) return alone;
   const SignalHandlersKept kept;  // libraries install some as they are loaded
   void* handle = dlopen(path->c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) return LoadError(spec, *path);

@@ -24,6 +24,8 @@ struct ModuleSpec {
   std::vector<std::string> schemes;  // known without loading
   std::vector<std::string> folders;  // searched in this order; the first that has the file counts
   std::string runtime_package;       // Debian's package with the library that the module needs
+  // By its soname, a library that is loaded with the module and ends a process that has another copy of it. Empty: none does.
+  std::string alone = {};
 };
 
 TransportEntry ModuleEntry(ModuleSpec spec);

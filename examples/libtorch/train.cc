@@ -4,6 +4,8 @@
 // are programs of their own on machines of their own. Here they are threads, each with a Runtime of its own, so that nothing is shared
 // but the wire. Each worker has a few points that the other one never sees. Succeeds if two workers end with a lower held-out loss than
 // one, with as many inner steps per worker.
+//
+//   example_libtorch [address, for example ucx://127.0.0.1:0]
 
 #include <torch/torch.h>
 
@@ -103,7 +105,7 @@ absl::StatusOr<double> HeldOutLoss(const tideway::Server& server, const tideway:
   return LossOf(model, Sample(4000, kUnseen)).item<double>();
 }
 
-absl::StatusOr<double> HeldOutLossAfter(int workers) {
+absl::StatusOr<double> HeldOutLossAfter(int workers, const std::string& address) {
   const torch::nn::Sequential model = NewModel();
   std::vector<tideway::TensorSpec> tensors;
   for (const auto& view : ViewsOf(model)) tensors.push_back({view.name, view.shape});
@@ -113,7 +115,7 @@ absl::StatusOr<double> HeldOutLossAfter(int workers) {
 
   tideway::Runtime runtime(Builtin());
   // Every push moves the model by its share: it becomes the mean of what the workers learn.
-  tideway::ServerOptions options = {.listen = {"tcp://127.0.0.1:0"},
+  tideway::ServerOptions options = {.listen = {address},
                                     .outer_optimizer = absl::StrCat("sgd:lr=", 1.0 / workers)};
   options.scheduling.inner_steps = kStepsBetween;
   options.scheduling.dylu = false;
@@ -144,11 +146,12 @@ int Fail(const absl::Status& status) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  const std::string address = argc > 1 ? argv[1] : "tcp://127.0.0.1:0";
   torch::set_num_threads(1);  // per worker
-  const auto one = HeldOutLossAfter(1);
+  const auto one = HeldOutLossAfter(1, address);
   if (!one.ok()) return Fail(one.status());
-  const auto two = HeldOutLossAfter(2);
+  const auto two = HeldOutLossAfter(2, address);
   if (!two.ok()) return Fail(two.status());
   std::printf("1 worker:  held-out loss %.4f after %d inner steps\n", *one, kSteps);
   std::printf("2 workers: held-out loss %.4f after %d inner steps each\n", *two, kSteps);

@@ -1,9 +1,10 @@
 #include "transports/ucx/probe.h"
 
-#include <link.h>
 #include <ucp/api/ucp.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -12,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "core/runtime/shared_library.h"
 #include "transports/ucx/context.h"
 #include "transports/ucx/process_memory.h"
 
@@ -19,12 +21,6 @@ namespace tideway::ucx {
 namespace {
 
 constexpr const char* kWait = "spins for spin_us (20), then blocks in epoll";
-
-int AddPath(dl_phdr_info* info, size_t, void* paths) {
-  if (info->dlpi_name != nullptr && *info->dlpi_name != '\0')
-    static_cast<std::vector<std::string>*>(paths)->emplace_back(info->dlpi_name);
-  return 0;
-}
 
 // "tcp/eth0" to "eth0" for each resource whose transport begins with one of `prefixes`.
 std::vector<std::string> DevicesOf(const std::vector<std::string>& resources,
@@ -53,18 +49,15 @@ ProviderInfo Provider(std::string name, std::string tls, std::vector<std::string
   return provider;
 }
 
+// The process that uses UCX; 0: none yet. As UCX's own state, it is one for all transports and is copied by fork.
+std::atomic<uint32_t> claimed_by{0};
+
 absl::Status ProbeSelf() {
   const auto cell = std::make_unique<uint64_t>(0x7469646577617921);
   return ProbeProcess(OwnPid(), reinterpret_cast<uintptr_t>(cell.get()), *cell);
 }
 
 }  // namespace
-
-std::vector<std::string> LoadedLibraries() {
-  std::vector<std::string> paths;
-  dl_iterate_phdr(&AddPath, &paths);
-  return paths;
-}
 
 absl::Status CheckOneUcx(const std::vector<std::string>& libraries, UcxVersion running,
                          UcxVersion built) {
@@ -95,6 +88,17 @@ absl::Status CheckOneUcx() {
   return CheckOneUcx(LoadedLibraries(), running, {UCP_API_MAJOR, UCP_API_MINOR});
 }
 
+absl::Status CheckNotForked() {
+  const uint32_t owner = claimed_by.load();
+  if (owner == 0 || owner == OwnPid()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      "this process was forked from process ", owner,
+      ", which uses UCX, and UCX does not work after that; use tcp:// here, or start a new program "
+      "instead of forking (in Python: multiprocessing's spawn)"));
+}
+
+void ClaimProcess() { claimed_by.store(OwnPid()); }
+
 std::vector<ProviderInfo> ProvidersFor(const std::vector<std::string>& resources,
                                        const absl::Status& cma) {
   std::vector<ProviderInfo> providers;
@@ -120,6 +124,7 @@ TransportInfo Probe() {
   info.crosses_processes = true;
   info.version = ucp_get_version_string();
   absl::Status status = CheckOneUcx();
+  if (status.ok()) status = CheckNotForked();
   std::vector<std::string> resources;
   if (status.ok()) {
     absl::StatusOr<std::shared_ptr<Context>> context = Context::Create({}, {});

@@ -15,9 +15,6 @@ namespace tideway::ucx {
 
 TransportInfo Probe();
 
-// The shared libraries in this process, by their paths.
-std::vector<std::string> LoadedLibraries();
-
 struct UcxVersion {
   unsigned major = 0;
   unsigned minor = 0;
@@ -28,6 +25,12 @@ absl::Status CheckOneUcx(const std::vector<std::string>& libraries, UcxVersion r
                          UcxVersion built);
 // The same of this process.
 absl::Status CheckOneUcx();
+
+// UNAVAILABLE in a child that was forked after ClaimProcess: UCX's own thread, which joins connections over TCP, stayed with the parent,
+// and UCX does not notice.
+absl::Status CheckNotForked();
+// Says that this process uses UCX from now on.
+void ClaimProcess();
 
 // The providers, given what UCX found ("tcp/eth0", "posix/memory", ...). `cma`: why processes can't read one another here,
 // or OK.

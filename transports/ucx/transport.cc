@@ -102,6 +102,7 @@ TransportEntry Entry() {
     }
     TransportInfo info = Probe();
     if (!info.viable) return absl::UnavailableError(info.unavailable_reason);
+    ClaimProcess();
     return std::make_unique<UcxTransport>(context, std::move(info));
   };
   return entry;
