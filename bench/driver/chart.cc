@@ -13,7 +13,7 @@
 namespace bench {
 namespace {
 
-constexpr double kWidth = 760;
+constexpr double kWidth = 860;
 constexpr double kHeight = 380;
 constexpr double kLeft = 64;
 constexpr double kRight = 590;  // the legend stands right of it
@@ -83,27 +83,26 @@ std::vector<ChartSeries> Shown(const Chart& chart) {
   std::vector<ChartSeries> series = chart.series;
   for (ChartSeries& one : series) {
     std::erase_if(one.points, [&](const ChartPoint& point) {
-      return !(point.size_bytes > 0) || !std::isfinite(point.value) ||
+      return !(point.x > 0) || !std::isfinite(point.value) ||
              (chart.logarithmic && !(point.value > 0));
     });
   }
   return series;
 }
 
-std::string Grid(const Values& values, const std::set<double>& sizes, const Axis& x,
-                 const Axis& y) {
+std::string Grid(const Chart& chart, const Values& values, const std::set<double>& marks,
+                 const Axis& x, const Axis& y) {
   std::string svg;
   for (const double tick : values.ticks) {
     svg += SvgLine(kLeft, y.At(tick), kRight, y.At(tick), "stroke=\"#ddd\"");
     svg += SvgText(kLeft - 6, y.At(tick) + 4, "end", absl::StrFormat("%g", tick));
   }
   double last = -HUGE_VAL;
-  for (const double size : sizes) {
-    svg += SvgLine(x.At(size), kTop, x.At(size), kBottom, "stroke=\"#eee\"");
-    if (x.At(size) - last < 48) continue;  // no room
-    last = x.At(size);
-    svg +=
-        SvgText(last, kBottom + 18, "middle", tideway::tools::SizeText(static_cast<size_t>(size)));
+  for (const double mark : marks) {
+    svg += SvgLine(x.At(mark), kTop, x.At(mark), kBottom, "stroke=\"#eee\"");
+    if (x.At(mark) - last < 48) continue;  // no room
+    last = x.At(mark);
+    svg += SvgText(last, kBottom + 18, "middle", chart.x_name(mark));
   }
   return svg;
 }
@@ -112,7 +111,7 @@ std::string Curve(const ChartSeries& series, const Axis& x, const Axis& y, const
   std::string svg;
   std::string path;
   for (const ChartPoint& point : series.points) {
-    const double px = x.At(point.size_bytes);
+    const double px = x.At(point.x);
     const double py = y.At(point.value);
     absl::StrAppendFormat(&path, "%s%.1f,%.1f", path.empty() ? "" : " ", px, py);
     absl::StrAppendFormat(&svg, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", px, py,
@@ -131,19 +130,21 @@ std::string Curve(const ChartSeries& series, const Axis& x, const Axis& y, const
 
 }  // namespace
 
+std::string SizeName(double bytes) { return tideway::tools::SizeText(static_cast<size_t>(bytes)); }
+
 std::string ToSvg(const Chart& chart) {
   const std::vector<ChartSeries> series = Shown(chart);
-  std::set<double> sizes;
+  std::set<double> marks;
   for (const ChartSeries& one : series) {
-    for (const ChartPoint& point : one.points) sizes.insert(point.size_bytes);
+    for (const ChartPoint& point : one.points) marks.insert(point.x);
   }
   std::string svg = SvgBegin(kWidth, kHeight);
   svg += SvgText(kLeft, 22, "start", absl::StrCat(chart.title, ", ", chart.unit));
-  if (sizes.empty()) return svg + "</svg>\n";
+  if (marks.empty()) return svg + "</svg>\n";
   const Values values = ValuesOf(chart, series);
-  const Axis x(*sizes.begin() / 1.2, *sizes.rbegin() * 1.2, kLeft, kRight, true);
+  const Axis x(*marks.begin() / 1.2, *marks.rbegin() * 1.2, kLeft, kRight, true);
   const Axis y(values.low, values.high, kBottom, kTop, chart.logarithmic);
-  svg += Grid(values, sizes, x, y);
+  svg += Grid(chart, values, marks, x, y);
   for (size_t i = 0; i < series.size(); ++i) {
     const char* const colour = SvgColour(series[i].colour);
     svg += Curve(series[i], x, y, colour);

@@ -8,11 +8,11 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <random>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "bench/common/noise.h"
 #include "bench/common/vectors.h"
 
 namespace bench {
@@ -20,8 +20,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using tideway::Codec;
-
-constexpr float kDeviation = 0.01f;  // of the delta's values
 
 double ThreadCpuSeconds() {
   timespec time = {};
@@ -31,19 +29,6 @@ double ThreadCpuSeconds() {
 
 // The compiler must take it that somebody reads what was written.
 void Publish(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
-
-// Noise of one fragment and a little more is random enough, shifted from fragment to fragment, and quick to make.
-void FillWithNoise(std::span<float> floats, size_t fragment) {
-  constexpr size_t kShift = 61;
-  constexpr size_t kShifts = 64;
-  std::mt19937_64 random(1);
-  std::normal_distribution<float> normal(0.0f, kDeviation);
-  std::vector<float> noise(std::min(fragment, floats.size()) + kShift * kShifts);
-  for (float& value : noise) value = normal(random);
-  for (size_t i = 0; i < floats.size(); ++i) {
-    floats[i] = noise[i % fragment + i / fragment % kShifts * kShift];
-  }
-}
 
 class Bench {
  public:

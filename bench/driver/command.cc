@@ -10,6 +10,7 @@
 #include "bench/driver/compare.h"
 #include "bench/driver/flags.h"
 #include "bench/driver/host.h"
+#include "bench/driver/link_plan.h"
 #include "bench/driver/outputs.h"
 #include "bench/driver/plan.h"
 #include "bench/driver/report.h"
@@ -82,6 +83,11 @@ int RunMeasurement(const Flags& flags, const CommandContext& context, std::ostre
                    std::ostream& err) {
   if (flags.subcommand == kCodecSubcommand) {
     return CarryOut(CodecPlan(flags), flags, context, /*server=*/nullptr, out, err);
+  }
+  if (!flags.links.empty()) {
+    const absl::StatusOr<Plan> plan = LinkPlan(flags);
+    if (!plan.ok()) return Refuse(plan.status(), StatusOf(plan.status()), err);
+    return CarryOut(*plan, flags, context, /*server=*/nullptr, out, err);
   }
   absl::StatusOr<std::unique_ptr<Host>> host = LocalHost();
   if (!flags.connect.empty()) host = ConnectHost(flags.connect);

@@ -31,22 +31,45 @@ absl::Status CheckSubcommand(const std::vector<std::string>& arguments) {
   return Refuse(absl::StrCat("there is no subcommand '", arguments[0], "'; there are ", known), "");
 }
 
-absl::Status TakeTexts(const Texts& texts, Flags& flags) {
+// What can't be asked for together.
+absl::Status CheckTogether(const Flags& flags) {
   const bool stages = flags.breakdown || !flags.outputs.trace.empty();
   if (stages && !flags.connect.empty()) {
     return absl::InvalidArgumentError(
         "--breakdown and --trace are for both ends on one host, since the clocks of two do not "
         "agree to microseconds; leave --connect out");
   }
+  if (flags.links.empty()) return absl::OkStatus();
+  const bool real = flags.transports != Flags().transports || flags.raw || stages ||
+                    !flags.connect.empty() || flags.wait != Flags().wait;
+  if (!real) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "--link simulates a link in virtual time, where there is no --transport, --raw, --connect, "
+      "--wait, --breakdown or --trace; leave that out");
+}
+
+absl::Status TakeLinks(const Texts& texts, Flags& flags) {
+  for (const std::string& text : texts.links) {
+    const absl::StatusOr<std::vector<Link>> links = ParseLinks(text);
+    if (!links.ok()) return links.status();
+    flags.links.insert(flags.links.end(), links->begin(), links->end());
+  }
+  if (flags.links.size() <= kLinksMax) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("there may be ", kLinksMax, " links at most"));
+}
+
+absl::Status TakeTexts(const Texts& texts, Flags& flags) {
   if (texts.sizes.empty()) return absl::OkStatus();
   absl::StatusOr<std::vector<size_t>> sizes = ParseSizes(texts.sizes);
   if (!sizes.ok()) return sizes.status();
   flags.sizes = *std::move(sizes);
-  if (texts.fragment.empty()) return absl::OkStatus();
-  const absl::StatusOr<size_t> fragment = ParseSize(texts.fragment);
-  if (!fragment.ok()) return fragment.status();
-  flags.fragment_bytes = *fragment;
-  return absl::OkStatus();
+  if (!texts.fragment.empty()) {
+    const absl::StatusOr<size_t> fragment = ParseSize(texts.fragment);
+    if (!fragment.ok()) return fragment.status();
+    flags.fragment_bytes = *fragment;
+  }
+  const absl::Status taken = TakeLinks(texts, flags);
+  return taken.ok() ? CheckTogether(flags) : taken;
 }
 
 }  // namespace

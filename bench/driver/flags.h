@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "bench/driver/link.h"
 #include "bench/driver/outputs.h"
 
 namespace bench {
@@ -21,7 +22,8 @@ struct Flags {
   std::vector<std::string> codecs = {"identity"};
   bool raw = false;
   Outputs outputs;
-  bool breakdown = false;  // tell how long the stages of pushes take
+  std::vector<Link> links;  // to be simulated; empty: a real transport
+  bool breakdown = false;   // tell how long the stages of pushes take
   int rounds = 6;
   double seconds = 0.5;
   std::string wait = "block";

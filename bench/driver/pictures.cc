@@ -9,8 +9,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
 #include "bench/driver/bars.h"
 #include "bench/driver/chart.h"
+#include "bench/driver/link.h"
 #include "bench/driver/report.h"
 #include "bench/driver/result.h"
 #include "bench/driver/stages.h"
@@ -68,8 +71,7 @@ const std::vector<Picture>& Pictures() {
 }
 
 ChartPoint PointOf(const Json& result, const Json& side, const Picture& picture) {
-  ChartPoint point = {.size_bytes = Figure(result, {"size_bytes"}),
-                      .value = Figure(side, picture.value)};
+  ChartPoint point = {.x = Figure(result, {"size_bytes"}), .value = Figure(side, picture.value)};
   point.low = point.high = point.value;
   if (picture.interval.empty()) return point;
   Path path = picture.interval;
@@ -94,7 +96,10 @@ Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcom
     const std::string name = transport == kNoTransport ? codec
                              : codec == "identity"     ? transport
                                                        : absl::StrCat(transport, " ", codec);
-    lines[absl::StrCat(name, workers > 0 ? absl::StrCat(" of ", workers) : "")].push_back(result);
+    const std::string link = TextOf(*result, "link");
+    lines[absl::StrCat(name, workers > 0 ? absl::StrCat(" of ", workers) : "",
+                       link.empty() ? "" : absl::StrCat(" over ", link))]
+        .push_back(result);
   }
   Chart chart = {.title = absl::StrCat(subcommand, ": ", picture.title),
                  .unit = picture.unit,
@@ -110,9 +115,8 @@ Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcom
       }
     }
     for (ChartSeries* series : {&ours, &raw}) {
-      std::sort(
-          series->points.begin(), series->points.end(),
-          [](const ChartPoint& a, const ChartPoint& b) { return a.size_bytes < b.size_bytes; });
+      std::sort(series->points.begin(), series->points.end(),
+                [](const ChartPoint& a, const ChartPoint& b) { return a.x < b.x; });
       if (!series->points.empty()) chart.series.push_back(std::move(*series));
     }
     ++colour;
@@ -124,7 +128,7 @@ Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcom
 bool IsCurve(const Chart& chart) {
   std::set<double> sizes;
   for (const ChartSeries& series : chart.series) {
-    for (const ChartPoint& point : series.points) sizes.insert(point.size_bytes);
+    for (const ChartPoint& point : series.points) sizes.insert(point.x);
   }
   return sizes.size() > 1;
 }
@@ -148,6 +152,39 @@ BarChart StagesOf(const Json& run) {
   return chart;
 }
 
+// Goodput against the rate of simulated links, a picture for each size and what else such links have in common, where there are
+// several rates: where the lines of two codecs cross, the other one becomes the quicker.
+std::vector<Chart> CrossoversOf(const Json& run) {
+  std::map<std::string, std::map<std::string, ChartSeries>> by_title;  // and by codec
+  for (const Json& result : run["results"]) {
+    ChartPoint point = {.x = Figure(result, {"link_bits_per_s"}),
+                        .value = Figure(result, {"goodput_gbytes_per_s"}),
+                        .low = Figure(result, {"goodput_interval", "0"}),
+                        .high = Figure(result, {"goodput_interval", "1"})};
+    if (!std::isfinite(point.x) || !std::isfinite(point.value)) continue;
+    const std::string codec = TextOf(result, "codec");
+    ChartSeries& series = by_title[absl::StrCat(
+        TextOf(result, "subcommand"), " of ", SizeName(Figure(result, {"size_bytes"})), ", delay ",
+        absl::FormatDuration(absl::Microseconds(Figure(result, {"link_delay_us"}))),
+        absl::StrFormat(", loss %g %%: goodput by the link's rate",
+                        100 * Figure(result, {"link_loss"})))][codec];
+    series.name = codec;
+    series.points.push_back(point);
+  }
+  std::vector<Chart> charts;
+  for (auto& [title, by_codec] : by_title) {
+    Chart chart = {.title = title, .unit = "GB/s", .logarithmic = true, .x_name = RateText};
+    for (auto& [codec, series] : by_codec) {
+      std::sort(series.points.begin(), series.points.end(),
+                [](const ChartPoint& a, const ChartPoint& b) { return a.x < b.x; });
+      series.colour = chart.series.size();
+      chart.series.push_back(std::move(series));
+    }
+    if (IsCurve(chart)) charts.push_back(std::move(chart));
+  }
+  return charts;
+}
+
 }  // namespace
 
 std::vector<NamedPicture> RunPictures(const Json& run) {
@@ -167,6 +204,10 @@ std::vector<NamedPicture> RunPictures(const Json& run) {
       if (!IsCurve(chart)) continue;  // a table says it better
       pictures.push_back({absl::StrCat(subcommand, "-", picture.name), ToSvg(chart)});
     }
+  }
+  size_t crossovers = 0;
+  for (const Chart& chart : CrossoversOf(run)) {
+    pictures.push_back({absl::StrCat("crossover-", ++crossovers), ToSvg(chart)});
   }
   const BarChart stages = StagesOf(run);
   if (!stages.bars.empty()) pictures.push_back({"stages", ToSvg(stages)});

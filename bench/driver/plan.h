@@ -25,6 +25,8 @@ struct Plan {
   std::function<absl::StatusOr<nlohmann::json>(const Case&, Progress&)> measure;
   // Of all that has been measured, for people.
   std::function<std::string()> table;
+  // What follows from all results together, as keys of the document.
+  std::function<nlohmann::json()> conclusions = [] { return nlohmann::json::object(); };
   // What --trace asks for, of the same.
   std::function<std::string()> trace = nullptr;
 };

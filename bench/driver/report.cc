@@ -45,6 +45,8 @@ const std::vector<Column>& Columns() {
       {"ratio_high", {"ratio_to_raw_interval", "1"}},
       {"cpu_ratio_to_raw", {"cpu_ratio_to_raw"}},
       {"bytes_per_fp32_byte", {"bytes_per_fp32_byte"}},
+      {"link_bits_per_s", {"link_bits_per_s"}},
+      {"link_tcp_gbytes_per_s", {"link_tcp_gbytes_per_s"}},
       {"encode_gbytes_per_s", {"encode", "gbytes_per_s"}},
       {"encode_of_memcpy", {"encode", "ratio_to_memcpy"}},
       {"encode_feedback_gbytes_per_s", {"encode_feedback", "gbytes_per_s"}},
@@ -125,7 +127,8 @@ std::string CaseName(const Json& result) {
     return number >= 0 && number < 0x1p53 ? static_cast<size_t>(number) : 0;
   };
   return NameOf({TextOf(result, "subcommand"), TextOf(result, "transport"), whole("size_bytes"),
-                 TextOf(result, "codec"), whole("workers"), TextOf(result, "form")});
+                 TextOf(result, "codec"), whole("workers"), TextOf(result, "form"),
+                 TextOf(result, "link")});
 }
 
 std::string TextOf(const Json& json, const char* key) {
@@ -150,7 +153,7 @@ double Figure(const Json& result, const Path& path) {
 std::string RunCsv(const Json& run) {
   std::string csv = "subcommand,transport,size_bytes,codec";
   for (const Column& column : Columns()) absl::StrAppend(&csv, ",", column.title);
-  csv += ",form\n";
+  csv += ",form,link\n";
   for (const Json& result : run["results"]) {
     absl::StrAppend(&csv, CsvCell(TextOf(result, "subcommand")), ",",
                     CsvCell(TextOf(result, "transport")), ",",
@@ -160,7 +163,8 @@ std::string RunCsv(const Json& run) {
       const double figure = Figure(result, column.path);
       absl::StrAppend(&csv, ",", std::isfinite(figure) ? absl::StrFormat("%.6g", figure) : "");
     }
-    absl::StrAppend(&csv, ",", CsvCell(TextOf(result, "form")), "\n");
+    absl::StrAppend(&csv, ",", CsvCell(TextOf(result, "form")), ",",
+                    CsvCell(TextOf(result, "link")), "\n");
   }
   return csv;
 }

@@ -86,13 +86,15 @@ Json CaseJson(const Case& what) {
                {"codec", what.codec}};
   if (what.workers > 0) json["workers"] = what.workers;
   if (!what.form.empty()) json["form"] = what.form;
+  if (!what.link.empty()) json["link"] = what.link;
   return json;
 }
 
 std::string NameOf(const Case& what) {
   return absl::StrCat(FormName(what), " ", what.transport, " ", what.codec, " ",
                       SizeText(what.size_bytes),
-                      what.workers > 0 ? absl::StrCat(" of ", what.workers) : "");
+                      what.workers > 0 ? absl::StrCat(" of ", what.workers) : "",
+                      what.link.empty() ? "" : absl::StrCat(" over ", what.link));
 }
 
 Summary Summarise(const std::vector<Measured>& rounds) {

@@ -32,6 +32,7 @@ struct Case {
   std::string codec = "identity";
   size_t workers = 0;     // of incast; 0: one
   std::string form = "";  // of raw: push, pull or push-pull
+  std::string link = "";  // that was simulated: "1gbit,40ms,0.1%"
 };
 
 // "push tcp identity 64 MiB", "incast tcp identity 4 MiB of 32", "raw push tcp identity 64 MiB": tells cases apart.

@@ -61,6 +61,8 @@ class Run {
       if (!WriteFile()) return kFailedStatus;
     }
     progress.Clear();
+    document_.update(plan_.conclusions());
+    if (!WriteFile()) return kFailedStatus;
     return Print() && document_["failures"].empty() ? kDoneStatus : kFailedStatus;
   }
 

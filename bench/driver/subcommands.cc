@@ -11,6 +11,7 @@ const char* const kExamples = R"(Examples:
   tideway-bench push --transport tcp --size 64MiB --raw
   tideway-bench push --transport tcp --size 64MiB --codec identity --raw --json -
   tideway-bench push --transport tcp --codec int8 --breakdown --trace pushes.json
+  tideway-bench push --link 10mbit..100gbit,1ms --codec identity --codec int8 --codec int4 --size 16MiB
   tideway-bench pull --transport ucx,ofi+net --size 4KiB..256MiB --json pulls.json
   tideway-bench latency --transport all --wait spin
   tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
@@ -130,9 +131,20 @@ void AddStages(CLI::App& app, Flags& flags) {
 
 void AddPull(CLI::App& app, Parsed& parsed, Texts& texts) { AddMoves(app, parsed, texts, "64MiB"); }
 
-void AddPush(CLI::App& app, Parsed& parsed, Texts& texts) {
+void AddPushes(CLI::App& app, Parsed& parsed, Texts& texts) {
   AddMoves(app, parsed, texts, "64MiB");
   AddStages(app, parsed.flags);
+}
+
+void AddPush(CLI::App& app, Parsed& parsed, Texts& texts) {
+  AddPushes(app, parsed, texts);
+  app.add_option("--link", texts.links,
+                 "simulate that link in place of a transport: RATE,DELAY,LOSS; the rate may be a "
+                 "range (times "
+                 "10); give it again for another one")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("LINK");
 }
 
 void AddLatency(CLI::App& app, Parsed& parsed, Texts& texts) {
@@ -208,8 +220,8 @@ constexpr Subcommand kSubcommands[] = {
     {"pull", "one pull at a time, from a server's vector into a worker's", AddPull},
     {"latency", "from a small push to its acknowledgement; ratios are of the median", AddLatency},
     {"bandwidth", "pushes, several under way at a time", AddBandwidth},
-    {"push-pull", "a push, and the pull that has it, as a worker's cycle does", AddPush},
-    {"bidir", "a push and a pull at the same time", AddPush},
+    {"push-pull", "a push, and the pull that has it, as a worker's cycle does", AddPushes},
+    {"bidir", "a push and a pull at the same time", AddPushes},
     {"incast", "many workers push to one server, while another one pushes 4 KiB", AddIncast},
     {kRawSubcommand, "the same bytes over the bare library alone, without Tideway", AddRaw},
     {kCodecSubcommand, "how quick codecs are where there is no wire, against memcpy", AddCodec},

@@ -6,6 +6,7 @@
 #define TIDEWAY_BENCH_DRIVER_SUBCOMMANDS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "bench/driver/flags.h"
@@ -20,6 +21,7 @@ namespace bench {
 struct Texts {
   std::string sizes;  // empty: the subcommand has none
   std::string fragment;
+  std::vector<std::string> links;
 };
 
 struct Subcommand {

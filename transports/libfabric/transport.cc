@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "tideway/sim_executor.h"
 #include "tideway/transport.h"
 #include "transports/libfabric/acceptor.h"
 #include "transports/libfabric/connector.h"
@@ -97,7 +96,7 @@ TransportEntry Entry() {
   for (const Provider& provider : Providers()) entry.schemes.emplace_back(provider.scheme);
   entry.probe = [] { return Probe(); };
   entry.create = [](const TransportContext& context) -> absl::StatusOr<std::unique_ptr<Transport>> {
-    if (dynamic_cast<SimExecutor*>(context.executor) != nullptr) {
+    if (context.executor->in_virtual_time()) {
       return absl::UnavailableError(
           "libfabric runs in real time and can't be used with a simulated executor");
     }

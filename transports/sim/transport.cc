@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "tideway/sim_executor.h"
 #include "tideway/sim_network.h"
 #include "tideway/spec.h"
 #include "transports/sim/node.h"
@@ -256,7 +255,7 @@ namespace {
 absl::StatusOr<std::unique_ptr<Transport>> NewNode(std::shared_ptr<Network> network,
                                                    const std::string& host,
                                                    const TransportContext& context) {
-  if (dynamic_cast<SimExecutor*>(context.executor) == nullptr) {
+  if (!context.executor->in_virtual_time()) {
     return absl::UnavailableError(
         "sim runs in virtual time only; give the Runtime a SimExecutor, or use another transport");
   }

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "tideway/sim_executor.h"
 #include "tideway/transport.h"
 #include "transports/tcp/acceptor.h"
 #include "transports/tcp/connector.h"
@@ -102,7 +101,7 @@ TransportEntry Entry() {
   entry.schemes = {"tcp"};
   entry.probe = [] { return Info(); };
   entry.create = [](const TransportContext& context) -> absl::StatusOr<std::unique_ptr<Transport>> {
-    if (dynamic_cast<SimExecutor*>(context.executor) != nullptr) {
+    if (context.executor->in_virtual_time()) {
       return absl::UnavailableError(
           "tcp runs in real time and can't be used with a simulated executor");
     }

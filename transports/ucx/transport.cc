@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "tideway/sim_executor.h"
 #include "tideway/transport.h"
 #include "transports/ucx/acceptor.h"
 #include "transports/ucx/connector.h"
@@ -96,7 +95,7 @@ TransportEntry Entry() {
   entry.schemes = {"ucx"};
   entry.probe = [] { return Probe(); };
   entry.create = [](const TransportContext& context) -> absl::StatusOr<std::unique_ptr<Transport>> {
-    if (dynamic_cast<SimExecutor*>(context.executor) != nullptr) {
+    if (context.executor->in_virtual_time()) {
       return absl::UnavailableError(
           "ucx runs in real time and can't be used with a simulated executor");
     }

@@ -54,6 +54,9 @@ class Executor {
   virtual bool Cancel(TimerId timer) = 0;
 
   virtual void Stop() = 0;
+
+  // Whether time jumps from task to task, as in simulation: what waits for something real can't work with it.
+  virtual bool in_virtual_time() const { return false; }
 };
 
 struct ThreadExecutorOptions {

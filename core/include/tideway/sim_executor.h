@@ -31,6 +31,7 @@ class SimExecutor final : public Executor {
   TimerId PostAt(absl::Time when, Task task) override;
   bool Cancel(TimerId timer) override;
   void Stop() override;
+  bool in_virtual_time() const override { return true; }
 
   // Runs the next task, if there is one. False if nothing waits.
   bool RunOne();

@@ -94,8 +94,7 @@ class SimNetwork {
   std::shared_ptr<sim::Network> network_;
 };
 
-// The transport by which the host `host_name` takes part. Its create answers UNAVAILABLE for an executor that is not a
-// SimExecutor.
+// The transport by which the host `host_name` takes part. Its create answers UNAVAILABLE for an executor in real time.
 TransportEntry SimTransportEntry(SimNetwork* network, std::string host_name);
 
 }  // namespace tideway
