@@ -129,8 +129,7 @@ TEST(TransportModule, CarriesAnEcho) {
 TEST(TransportModule, KnowsASimulatedExecutorOfTheProgramForWhatItIs) {
   SimExecutor executor(1);
   const auto created = TcpIn({FolderOf("good")}).create({.executor = &executor, .log = {}});
-  EXPECT_EQ(created.status().code(), absl::StatusCode::kUnavailable)
-      << created.status();
+  EXPECT_EQ(created.status().code(), absl::StatusCode::kUnavailable) << created.status();
   EXPECT_THAT(created.status().message(), HasSubstr("simulated executor"));
 }
 
