@@ -23,7 +23,6 @@ using Clock = std::chrono::steady_clock;
 
 // Long enough for windows, page tables and caches to settle.
 constexpr double kWarmUpSeconds = 0.2;
-constexpr uint64_t kWarmUpOperations = 4;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -131,7 +130,8 @@ Measured Repeat(const Work& work, double seconds, uint64_t operations_min) {
   return Repetition(work, seconds, operations_min).Run();
 }
 
-// [[bucket,count],...]
+}  // namespace
+
 std::string ToJson(const Histogram& histogram) {
   std::string text;
   for (const auto& [bucket, count] : histogram.Filled()) {
@@ -140,8 +140,6 @@ std::string ToJson(const Histogram& histogram) {
   }
   return "[" + text + "]";
 }
-
-}  // namespace
 
 double CpuSeconds() {
   rusage usage;
@@ -188,7 +186,7 @@ void ServeDriverAside(const std::string& address, std::function<bool(uint64_t)> 
 }
 
 void RunClient(const Work& work) {
-  uint64_t pushes = Repeat(work, kWarmUpSeconds, kWarmUpOperations).latencies.count();
+  uint64_t pushes = Repeat(work, kWarmUpSeconds, work.warm_up_operations).latencies.count();
   std::printf("{\"ready\": true}\n");
   std::fflush(stdout);
   std::string line;
@@ -199,20 +197,22 @@ void RunClient(const Work& work) {
       continue;
     }
     (void)work.stages();                              // what was before
+    (void)work.more();                                // too
     if (work.beside != nullptr) (void)work.beside();  // also
     const Measured measured = Repeat(work, std::stod(line.substr(3)), 1);
     const std::string beside =
         work.beside == nullptr ? "" : ", \"beside_ns\": " + ToJson(work.beside());
+    const std::string more = work.more();
     const uint64_t operations = measured.latencies.count();
     pushes += operations;
     std::printf(
         "{\"operations\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_s\": %.6f, "
-        "\"median_us\": %.3f, \"pushes\": %llu, \"verified\": %s, \"histogram_ns\": %s%s}\n",
+        "\"median_us\": %.3f, \"pushes\": %llu, \"verified\": %s, \"histogram_ns\": %s%s%s}\n",
         static_cast<unsigned long long>(operations),
         static_cast<unsigned long long>(operations) * work.bytes, measured.seconds, measured.cpu_s,
         1e-3 * measured.latencies.Quantile(0.5),
         static_cast<unsigned long long>(work.pushes ? pushes : 0), work.check() ? "true" : "false",
-        ToJson(measured.latencies).c_str(), beside.c_str());
+        ToJson(measured.latencies).c_str(), beside.c_str(), more.c_str());
     std::fflush(stdout);
   }
 }

@@ -37,6 +37,9 @@ void ServeDriver(
 // The same on a thread of its own, which then ends the process: for a server whose thread can't be told to stop.
 void ServeDriverAside(const std::string& address, std::function<bool(uint64_t)> verify);
 
+// [[bucket,count],...]
+std::string ToJson(const Histogram& histogram);
+
 // Client. `operation` does one push or pull and returns when it has ended; with `outstanding` > 1, when the oldest of so many under way
 // has ended, and `drain` returns when all have. In its place, `begin` begins one, and the next is begun where its end is told: that
 // is how an asynchronous program works, and no thread of ours has to be woken for it. What went wrong is told by `ended`, which is
@@ -47,12 +50,15 @@ struct Work {
   size_t bytes = 0;  // payload of one operation
   bool pushes = false;
   size_t outstanding = 1;
+  uint64_t warm_up_operations = 4;  // at least
   std::function<void()> operation;
   std::function<void()> drain = [] {};
   std::function<void(Ended ended)> begin = nullptr;
   std::function<bool()> check = [] { return true; };
   // Latencies of what went on beside the operations since the last call: told as "beside_ns", in the form of "histogram_ns".
   std::function<Histogram()> beside = nullptr;
+  // Members of the answer to "go" that this work alone has, each after a comma: of the operations since the last call.
+  std::function<std::string()> more = [] { return std::string(); };
   // The answer to "stages": of the operations since the last call.
   std::function<std::string()> stages = [] { return std::string("{}"); };
 };

@@ -16,6 +16,7 @@
 #include "bench/driver/report.h"
 #include "bench/driver/result.h"
 #include "bench/driver/run.h"
+#include "bench/driver/train_plan.h"
 #include "bench/driver/wire_plan.h"
 #include "tools/exit_status.h"
 
@@ -92,7 +93,9 @@ int RunMeasurement(const Flags& flags, const CommandContext& context, std::ostre
   absl::StatusOr<std::unique_ptr<Host>> host = LocalHost();
   if (!flags.connect.empty()) host = ConnectHost(flags.connect);
   if (!host.ok()) return Refuse(host.status(), StatusOf(host.status()), err);
-  const absl::StatusOr<Plan> plan = WirePlan(flags, context, **host);
+  const absl::StatusOr<Plan> plan = flags.subcommand == kTrainSubcommand
+                                        ? TrainPlan(flags, context, **host)
+                                        : WirePlan(flags, context, **host);
   if (!plan.ok()) return Refuse(plan.status(), StatusOf(plan.status()), err);
   return CarryOut(*plan, flags, context, (*host)->about(), out, err);
 }

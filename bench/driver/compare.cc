@@ -26,6 +26,9 @@ Compared WhatToCompare(const Json& before, const Json& after, bool latency) {
   if (before.contains("ratio_to_raw") && after.contains("ratio_to_raw")) {
     return {"ratio to raw", {"ratio_to_raw"}, "ratio_to_raw_interval"};
   }
+  if (before.contains("utilisation") && after.contains("utilisation")) {
+    return {"utilisation", {"utilisation"}, "utilisation_interval"};
+  }
   if (latency) return {"p50 us", {"latency_us", "p50"}, "latency_p50_interval_us"};
   return {"GB/s", {"goodput_gbytes_per_s"}, "goodput_interval"};
 }

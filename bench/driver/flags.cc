@@ -59,8 +59,9 @@ absl::Status TakeLinks(const Texts& texts, Flags& flags) {
 }
 
 absl::Status TakeTexts(const Texts& texts, Flags& flags) {
-  if (texts.sizes.empty()) return absl::OkStatus();
-  absl::StatusOr<std::vector<size_t>> sizes = ParseSizes(texts.sizes);
+  if (texts.sizes.empty() && texts.parameters.empty()) return absl::OkStatus();
+  absl::StatusOr<std::vector<size_t>> sizes =
+      texts.parameters.empty() ? ParseSizes(texts.sizes) : ParseParameters(texts.parameters);
   if (!sizes.ok()) return sizes.status();
   flags.sizes = *std::move(sizes);
   if (!texts.fragment.empty()) {

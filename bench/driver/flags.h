@@ -28,10 +28,13 @@ struct Flags {
   double seconds = 0.5;
   std::string wait = "block";
   size_t outstanding = 1;
-  std::vector<size_t> workers = {0};  // of incast: numbers of workers; 0: it isn't incast
-  size_t fragment_bytes = 0;          // 0: Tideway's default
-  std::string congestion;             // of TCP; empty: the host's
-  std::string connect;                // where the server's ends run; empty: on this host
+  std::vector<size_t> workers = {0};       // of incast: numbers of workers; 0: it isn't incast
+  std::vector<size_t> inner_steps = {50};  // of train-step, as the next two
+  double step_ms = 10;
+  bool overlap = true;        // steps go on while an exchange is under way
+  size_t fragment_bytes = 0;  // 0: Tideway's default
+  std::string congestion;     // of TCP; empty: the host's
+  std::string connect;        // where the server's ends run; empty: on this host
 };
 
 struct Parsed {

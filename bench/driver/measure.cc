@@ -28,6 +28,9 @@ Load LoadOf(const Case& what, const MeasureSettings& settings) {
           .bytes = what.size_bytes,
           .outstanding = settings.outstanding,
           .workers = what.workers,
+          .inner_steps = what.inner_steps,
+          .step = settings.step,
+          .overlap = settings.overlap,
           .spin = settings.spin,
           .codec = what.codec,
           .stages = settings.stages};

@@ -26,6 +26,8 @@ struct MeasureSettings {
   bool spin = false;
   size_t outstanding = 1;
   bool stages = false;
+  absl::Duration step;  // of train-step, as the next one
+  bool overlap = true;
   WireSettings wire;
 };
 

@@ -53,6 +53,19 @@ class Fields {
     return histogram;
   }
 
+  TrainTimes GetTrain(const Json& json) {
+    Fields train(json);
+    TrainTimes times = {.alone_s = train.Get<double>("alone"),
+                        .with_s = train.Get<double>("with"),
+                        .computing_s = train.Get<double>("computing"),
+                        .waiting_s = train.Get<double>("waiting"),
+                        .exchange_s = train.Get<double>("exchange"),
+                        .compute_cpu_s = train.Get<double>("compute_cpu"),
+                        .exchanges = train.GetHistogram("exchange_ns")};
+    status_.Update(train.status());
+    return times;
+  }
+
   const absl::Status& status() const { return status_; }
 
  private:
@@ -105,6 +118,7 @@ class Pair {
                          .client_cpu_s = fields.Get<double>("cpu_s"),
                          .server_cpu_s = *after - *before};
     if (answer->contains("beside_ns")) measured.small_pushes = fields.GetHistogram("beside_ns");
+    if (answer->contains("train")) measured.train = fields.GetTrain((*answer)["train"]);
     const auto pushes = fields.Get<uint64_t>("pushes");
     const bool client_verified = fields.Get<bool>("verified");
     if (!fields.status().ok()) return fields.status();

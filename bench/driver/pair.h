@@ -7,6 +7,7 @@
 #define TIDEWAY_BENCH_DRIVER_PAIR_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,17 @@ struct PairCommand {
   bool stages = false;       // both ends note the times of pushes
 };
 
+// Of train-step (bench/peer/train_step.h), over the cycles of one repetition.
+struct TrainTimes {
+  double alone_s = 0;      // all inner steps with nothing under way
+  double with_s = 0;       // the same number of steps, and an exchange
+  double computing_s = 0;  // of that, in inner steps
+  double waiting_s = 0;    // of that, for the exchange
+  double exchange_s = 0;   // from begin to end of the exchanges
+  double compute_cpu_s = 0;
+  Histogram exchanges;
+};
+
 // One repetition.
 struct Measured {
   Histogram latencies;  // of operations, from begin to end; its count is the number of operations
@@ -37,7 +49,8 @@ struct Measured {
   uint64_t bytes = 0;      // of payload, as fp32
   double seconds = 0;
   double client_cpu_s = 0;
-  double server_cpu_s = 0;               // 0 where the client is both ends
+  double server_cpu_s = 0;  // 0 where the client is both ends
+  std::optional<TrainTimes> train;
   std::vector<FragmentTimes> fragments;  // the latest, where the pair notes stages
 
   double goodput_gbytes_per_s() const { return static_cast<double>(bytes) / seconds / 1e9; }

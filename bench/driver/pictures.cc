@@ -52,6 +52,13 @@ const std::vector<Picture>& Pictures() {
        {"ratio_to_raw"},
        {"ratio_to_raw_interval"},
        false},
+      {"utilisation",
+       "utilisation of a worker",
+       "share",
+       false,
+       {"utilisation"},
+       {"utilisation_interval"},
+       false},
       {"encode",
        "encoding with error feedback",
        "GB/s",
@@ -97,7 +104,9 @@ Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcom
                              : codec == "identity"     ? transport
                                                        : absl::StrCat(transport, " ", codec);
     const std::string link = TextOf(*result, "link");
+    const double every = Figure(*result, {"inner_steps"});
     lines[absl::StrCat(name, workers > 0 ? absl::StrCat(" of ", workers) : "",
+                       every > 0 ? absl::StrCat(" every ", every) : "",
                        link.empty() ? "" : absl::StrCat(" over ", link))]
         .push_back(result);
   }

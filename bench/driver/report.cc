@@ -44,6 +44,13 @@ const std::vector<Column>& Columns() {
       {"ratio_low", {"ratio_to_raw_interval", "0"}},
       {"ratio_high", {"ratio_to_raw_interval", "1"}},
       {"cpu_ratio_to_raw", {"cpu_ratio_to_raw"}},
+      {"parameters", {"parameters"}},
+      {"inner_steps", {"inner_steps"}},
+      {"utilisation", {"utilisation"}},
+      {"utilisation_low", {"utilisation_interval", "0"}},
+      {"utilisation_high", {"utilisation_interval", "1"}},
+      {"waiting_share", {"waiting_share"}},
+      {"step_slowdown", {"slowdown"}},
       {"bytes_per_fp32_byte", {"bytes_per_fp32_byte"}},
       {"link_bits_per_s", {"link_bits_per_s"}},
       {"link_tcp_gbytes_per_s", {"link_tcp_gbytes_per_s"}},
@@ -128,7 +135,7 @@ std::string CaseName(const Json& result) {
   };
   return NameOf({TextOf(result, "subcommand"), TextOf(result, "transport"), whole("size_bytes"),
                  TextOf(result, "codec"), whole("workers"), TextOf(result, "form"),
-                 TextOf(result, "link")});
+                 whole("inner_steps"), TextOf(result, "link")});
 }
 
 std::string TextOf(const Json& json, const char* key) {

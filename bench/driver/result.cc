@@ -86,6 +86,7 @@ Json CaseJson(const Case& what) {
                {"codec", what.codec}};
   if (what.workers > 0) json["workers"] = what.workers;
   if (!what.form.empty()) json["form"] = what.form;
+  if (what.inner_steps > 0) json["inner_steps"] = what.inner_steps;
   if (!what.link.empty()) json["link"] = what.link;
   return json;
 }
@@ -94,6 +95,7 @@ std::string NameOf(const Case& what) {
   return absl::StrCat(FormName(what), " ", what.transport, " ", what.codec, " ",
                       SizeText(what.size_bytes),
                       what.workers > 0 ? absl::StrCat(" of ", what.workers) : "",
+                      what.inner_steps > 0 ? absl::StrCat(" every ", what.inner_steps) : "",
                       what.link.empty() ? "" : absl::StrCat(" over ", what.link));
 }
 

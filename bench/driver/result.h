@@ -22,6 +22,7 @@ namespace bench {
 inline constexpr char kSchema[] = "tideway-bench/1";
 inline constexpr char kRawSubcommand[] = "raw";
 inline constexpr char kCodecSubcommand[] = "codec";
+inline constexpr char kTrainSubcommand[] = "train-step";
 inline constexpr char kNoTransport[] = "none";  // of what goes over no wire
 
 // What is to be measured.
@@ -30,9 +31,10 @@ struct Case {
   std::string transport;  // a provider's name
   size_t size_bytes = 0;
   std::string codec = "identity";
-  size_t workers = 0;     // of incast; 0: one
-  std::string form = "";  // of raw: push, pull or push-pull
-  std::string link = "";  // that was simulated: "1gbit,40ms,0.1%"
+  size_t workers = 0;      // of incast; 0: one
+  std::string form = "";   // of raw: push, pull or push-pull
+  size_t inner_steps = 0;  // of train-step: between two exchanges
+  std::string link = "";   // that was simulated: "1gbit,40ms,0.1%"
 };
 
 // "push tcp identity 64 MiB", "incast tcp identity 4 MiB of 32", "raw push tcp identity 64 MiB": tells cases apart.

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "tools/size_text.h"
 
 namespace bench {
@@ -97,6 +98,29 @@ absl::StatusOr<std::vector<size_t>> ParseSizes(absl::string_view text) {
         absl::StrCat("'", text, "' is ", sizes.size(), " sizes; ", kSizesMax, " are the most"));
   }
   return sizes;
+}
+
+absl::StatusOr<std::vector<size_t>> ParseParameters(absl::string_view text) {
+  std::vector<size_t> sizes;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    absl::string_view digits = part;
+    uint64_t unit = 1;
+    for (const auto& [suffix, factor] : {std::pair{"K", 1000}, {"M", 1000000}, {"G", 1000000000}}) {
+      if (absl::ConsumeSuffix(&digits, suffix)) {
+        unit = static_cast<uint64_t>(factor);
+        break;
+      }
+    }
+    constexpr uint64_t kMax = kSizeMax / sizeof(float);
+    uint64_t number = 0;
+    if (!absl::SimpleAtoi(digits, &number) || number == 0 || number > kMax / unit) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "'", part, "' is no number of parameters; write 25M or 1M,100M, up to ", kMax));
+    }
+    sizes.push_back(number * unit * sizeof(float));
+  }
+  if (sizes.size() <= kSizesMax) return sizes;
+  return absl::InvalidArgumentError(absl::StrCat("there may be ", kSizesMax, " of --parameters"));
 }
 
 }  // namespace bench

@@ -24,6 +24,10 @@ absl::StatusOr<size_t> ParseSize(absl::string_view text);
 // ("4KiB..1MiB*16"), and its end always belongs to it. INVALID_ARGUMENT as above, and for more than kSizesMax.
 absl::StatusOr<std::vector<size_t>> ParseSizes(absl::string_view text);
 
+// A list of numbers of parameters, which take four bytes each: "25M,1G", where K, M and G are powers of ten. The sizes of their vectors.
+// INVALID_ARGUMENT as above.
+absl::StatusOr<std::vector<size_t>> ParseParameters(absl::string_view text);
+
 }  // namespace bench
 
 #endif  // TIDEWAY_BENCH_DRIVER_SIZES_H_

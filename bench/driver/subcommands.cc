@@ -17,6 +17,7 @@ const char* const kExamples = R"(Examples:
   tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
   tideway-bench incast --transport tcp --workers 2,128 --size 1MiB
   tideway-bench raw --transport tcp,ucx/sm --form push,pull --size 4KiB..64MiB
+  tideway-bench train-step --transport tcp --parameters 25M --every 50,500 --step-ms 20 --codec int8
   tideway-bench codec --codec int8 --codec "topk:density=0.01,values=int8" --size 1MiB..256MiB
   tideway-bench matrix --transport tcp,ucx --raw --json b.json --html b.html
   tideway-bench compare a.json b.json --threshold 5
@@ -37,6 +38,8 @@ constexpr int kRoundsMax = 1000;
 constexpr double kSecondsMax = 600;
 constexpr size_t kOutstandingMax = 64;
 constexpr size_t kWorkersMax = 4096;
+constexpr size_t kInnerStepsMax = 1000000;
+constexpr double kStepMsMax = 60000;
 
 // --- groups of flags -----------------------------------------------------------------------------
 
@@ -189,6 +192,30 @@ void AddRaw(CLI::App& app, Parsed& parsed, Texts& texts) {
   AddOutputs(app, flags.outputs);
 }
 
+void AddTrainStep(CLI::App& app, Parsed& parsed, Texts& texts) {
+  Flags& flags = parsed.flags;
+  flags.seconds = 2;
+  texts.parameters = "16M";
+  AddWire(app, flags);
+  AddCodecs(app, flags);
+  app.add_option("--parameters", texts.parameters, "of the model: 25M or 1M,100M")
+      ->type_name("N[,N...]")
+      ->capture_default_str();
+  app.add_option("--every", flags.inner_steps, "inner steps between two exchanges (H)")
+      ->delimiter(',')
+      ->type_name("H[,H...]")
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{1}, kInnerStepsMax));
+  app.add_option("--step-ms", flags.step_ms, "that an inner step computes")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, kStepMsMax));
+  app.add_flag("!--no-overlap", flags.overlap,
+               "wait for every exchange before the next inner step");
+  AddFragment(app, texts);
+  AddRounds(app, flags);
+  AddOutputs(app, flags.outputs);
+}
+
 void AddCodec(CLI::App& app, Parsed& parsed, Texts& texts) {
   Flags& flags = parsed.flags;
   flags.codecs = {"identity", "bf16", "int8", "int4", "topk:density=0.01,values=int8"};
@@ -225,6 +252,7 @@ constexpr Subcommand kSubcommands[] = {
     {"incast", "many workers push to one server, while another one pushes 4 KiB", AddIncast},
     {kRawSubcommand, "the same bytes over the bare library alone, without Tideway", AddRaw},
     {kCodecSubcommand, "how quick codecs are where there is no wire, against memcpy", AddCodec},
+    {kTrainSubcommand, "what communication leaves of a training worker's time", AddTrainStep},
     {"matrix", "pushes and pulls of all sizes, over all transports", AddMatrix},
     {"compare", "two runs, case by case; fails on a regression", AddCompare},
     {"report", "a run's JSON as CSV, as a page or as pictures", AddReport},

@@ -19,7 +19,8 @@ namespace bench {
 
 // What is read from the command line as it stands there; the rest of Flags is made from it.
 struct Texts {
-  std::string sizes;  // empty: the subcommand has none
+  std::string sizes;       // empty: the subcommand has none
+  std::string parameters;  // in place of sizes
   std::string fragment;
   std::vector<std::string> links;
 };

@@ -9,7 +9,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "bench/driver/breakdown.h"
-#include "bench/driver/measure.h"
 #include "bench/driver/trace.h"
 #include "bench/driver/wires.h"
 
@@ -45,19 +44,6 @@ std::vector<Case> CasesOf(const Flags& flags, const std::vector<std::string>& tr
   return cases;
 }
 
-MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context, const Host& host) {
-  return {.rounds = flags.rounds,
-          .repetition = absl::Seconds(flags.seconds),
-          .raw = flags.raw,
-          .spin = flags.wait == "spin",
-          .outstanding = flags.outstanding,
-          .stages = flags.breakdown || !flags.outputs.trace.empty(),
-          .wire = {.self = context.self,
-                   .host = host.address(),
-                   .congestion = flags.congestion,
-                   .fragment_bytes = flags.fragment_bytes}};
-}
-
 // Those that were asked for by their own names must have something raw; what "all" stands for may lack it.
 absl::Status CheckRaw(const Flags& flags, const std::vector<std::string>& transports) {
   for (const std::string& transport : transports) {
@@ -82,6 +68,21 @@ std::vector<std::pair<std::string, Breakdown>> Breakdowns(const std::vector<Resu
 }
 
 }  // namespace
+
+MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context, const Host& host) {
+  return {.rounds = flags.rounds,
+          .repetition = absl::Seconds(flags.seconds),
+          .raw = flags.raw,
+          .spin = flags.wait == "spin",
+          .outstanding = flags.outstanding,
+          .stages = flags.breakdown || !flags.outputs.trace.empty(),
+          .step = absl::Milliseconds(flags.step_ms),
+          .overlap = flags.overlap,
+          .wire = {.self = context.self,
+                   .host = host.address(),
+                   .congestion = flags.congestion,
+                   .fragment_bytes = flags.fragment_bytes}};
+}
 
 absl::StatusOr<Plan> WirePlan(const Flags& flags, const CommandContext& context, Host& host) {
   const auto transports = ResolveTransports(context.transports, flags.transports);

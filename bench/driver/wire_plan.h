@@ -10,9 +10,12 @@
 #include "bench/driver/context.h"
 #include "bench/driver/flags.h"
 #include "bench/driver/host.h"
+#include "bench/driver/measure.h"
 #include "bench/driver/plan.h"
 
 namespace bench {
+
+MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context, const Host& host);
 
 // NOT_FOUND: a transport that there is not; UNAVAILABLE: one that can't work here, or that has nothing to be measured.
 // The arguments outlive the plan.

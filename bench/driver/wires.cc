@@ -163,6 +163,11 @@ absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transp
   options.push_back(absl::StrCat("--codec=", load.codec));
   if (load.stages) options.push_back("--stages=on");
   if (load.form == "incast") options.push_back(absl::StrCat("--workers=", load.workers));
+  if (load.form == "train-step") {
+    options.push_back(absl::StrCat("--inner-steps=", load.inner_steps));
+    options.push_back(absl::StrCat("--step-us=", absl::ToInt64Microseconds(load.step)));
+    options.push_back(absl::StrCat("--overlap=", load.overlap ? "on" : "off"));
+  }
   if (settings.fragment_bytes > 0) {
     options.push_back(absl::StrCat("--fragment=", settings.fragment_bytes));
   }

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "bench/driver/pair.h"
 #include "tideway/transport.h"
 
@@ -19,11 +20,14 @@ namespace bench {
 
 // How an operation is done, the same for all programs.
 struct Load {
-  std::string form = "push";  // push, pull, push-pull, bidir or incast
+  std::string form = "push";  // push, pull, push-pull, bidir, incast or train-step
   size_t bytes = 0;
   size_t outstanding = 1;  // pushes that are not acknowledged yet
   size_t workers = 0;      // of incast
-  bool spin = false;       // both ends poll instead of blocking
+  size_t inner_steps = 0;  // of train-step, as the next two
+  absl::Duration step;
+  bool overlap = true;
+  bool spin = false;  // both ends poll instead of blocking
   std::string codec = "identity";
   bool stages = false;  // both ends of Tideway note the times of pushes
 };

@@ -31,7 +31,7 @@ bool AreFinite(const std::vector<float>& floats) {
 
 Settings::Settings(const Options& options)
     : uri(options.Text("uri", "tcp://127.0.0.1:0")),
-      form(options.Choice("form", {"push", "pull", "push-pull", "bidir", "incast"})),
+      form(options.Choice("form", {"push", "pull", "push-pull", "bidir", "incast", "train-step"})),
       bytes(options.Number("bytes", size_t{64} << 20)),
       fragment_bytes(options.Number("fragment", tideway::kFragmentBytesDefault)),
       threads(static_cast<int>(options.Number("threads", 0))),
@@ -40,7 +40,10 @@ Settings::Settings(const Options& options)
       codec(options.Text("codec", "identity")),
       known_finite(options.Choice("finite", {"known", "check"}) == "known"),
       pull(options.Choice("pull", {"any", "asked", "one-sided"})),
-      stages(options.Choice("stages", {"off", "on"}) == "on") {
+      stages(options.Choice("stages", {"off", "on"}) == "on"),
+      inner_steps(std::max<size_t>(options.Number("inner-steps", 50), 1)),
+      step_s(1e-6 * static_cast<double>(options.Number("step-us", 10000))),
+      overlap(options.Choice("overlap", {"on", "off"}) == "on") {
   if (workers < 1 || workers > kWorkersMax) {
     throw std::invalid_argument("--workers must be from 1 to " + std::to_string(kWorkersMax));
   }

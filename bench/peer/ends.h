@@ -30,10 +30,11 @@ struct Settings {
   explicit Settings(const Options& options);
 
   bool pulls_only() const { return form == "pull"; }
+  bool exchanges() const { return form == "push-pull" || form == "train-step"; }
   bool lossy() const { return codec != "identity"; }
 
   std::string uri;
-  std::string form;  // push, pull, push-pull, bidir or incast
+  std::string form;  // push, pull, push-pull, bidir, incast or train-step
   size_t bytes;
   size_t fragment_bytes;
   int threads;
@@ -43,6 +44,10 @@ struct Settings {
   bool known_finite;
   std::string pull;
   bool stages;  // keep the times of pushes
+  // Of train-step:
+  size_t inner_steps;  // between two exchanges
+  double step_s;       // of one, where nothing else runs
+  bool overlap;        // steps go on while an exchange is under way
 };
 
 void Check(const absl::Status& status);
