@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "bench/driver/codec_speed.h"
 #include "bench/driver/pair.h"
+#include "bench/driver/placing.h"
 #include "bench/driver/result.h"
 #include "tideway/builtin_codecs.h"
 #include "tideway/limits.h"
@@ -74,13 +75,17 @@ absl::StatusOr<Measurement> MeasureOne(const Case& what, const Flags& flags, Pro
   const auto show = [&](const std::string& step) {
     progress.Begin(absl::StrCat(NameOf(what), ": ", step));
   };
-  auto speed = MeasureCodec(
-      **codec, {.bytes = what.size_bytes,
-                .fragment_bytes = flags.fragment_bytes > 0 ? flags.fragment_bytes
-                                                           : tideway::kFragmentBytesDefault,
-                .rounds = flags.rounds,
-                .round = absl::Seconds(flags.seconds),
-                .on_step = show});
+  absl::StatusOr<CodecSpeed> speed;
+  const absl::Status placed = RunPlaced(flags.placing, [&] {
+    speed = MeasureCodec(
+        **codec, {.bytes = what.size_bytes,
+                  .fragment_bytes = flags.fragment_bytes > 0 ? flags.fragment_bytes
+                                                             : tideway::kFragmentBytesDefault,
+                  .rounds = flags.rounds,
+                  .round = absl::Seconds(flags.seconds),
+                  .on_step = show});
+  });
+  if (!placed.ok()) return placed;
   if (!speed.ok()) return speed.status();
   return Measurement{what, *std::move(speed)};
 }

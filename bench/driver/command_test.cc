@@ -1,3 +1,5 @@
+#include <sched.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -157,7 +159,28 @@ TEST(BenchCommand, CodecsAreMeasuredAgainstMemcpyWithoutAWire) {
   EXPECT_EQ(json["results"][0]["bytes_per_fp32_byte"], 1.0);
   EXPECT_LT(json["results"][1]["bytes_per_fp32_byte"].get<double>(), 0.3);
   EXPECT_THAT(Ask({"codec", "--codec", "shrink", "--size", "4KiB"}).err,
-              HasSubstr("codec none shrink 4 KiB: no codec is called shrink"));
+              HasSubstr("codec shrink 4 KiB: no codec is called shrink"));
+}
+
+TEST(BenchCommand, BothEndsStayOnTheProcessorsThatTheyAreGiven) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+  int first = 0;
+  while (!CPU_ISSET(first, &allowed)) ++first;
+  const std::string there = std::to_string(first);
+  const Answer answer =
+      Ask(Short({"push", "--size", "4KiB", "--raw", "--cpus", there, "--json", "-"}));
+  ASSERT_EQ(answer.status, kDoneStatus) << answer.err;
+  EXPECT_EQ(answer.json()["settings"]["cpus_server"], there);
+  // Each end looks at its own list.
+  for (const std::string& cpus : {"1023/" + there, there + "/1023", std::string("1023")}) {
+    const Answer refused = Ask(Short({"push", "--size", "4KiB", "--cpus", cpus}));
+    EXPECT_EQ(refused.status, kFailedStatus) << cpus;
+    EXPECT_THAT(refused.err, HasSubstr("there is no processor 1023 to run on; there are "));
+  }
+  EXPECT_THAT(Ask({"codec", "--codec", "int8", "--size", "4KiB", "--cpus", "1023"}).err,
+              HasSubstr("there is no processor 1023"));
+  EXPECT_THAT(Ask(Short({"raw", "--size", "4KiB", "--numa", "1023"})).err, HasSubstr("NUMA node"));
 }
 
 TEST(BenchCommand, BothEndsMayBeInOneProcess) {
@@ -235,6 +258,9 @@ TEST(BenchCommand, WrongFlagsAreRefusedInOneSentenceWithTheWayToHelp) {
                                              {"raw", "--form", "incast"},
                                              {"codec", "--transport", "tcp"},
                                              {"pull", "--breakdown"},
+                                             {"push", "--cpus", "all"},
+                                             {"push", "--cpus", "0/"},
+                                             {"codec", "--numa", "near"},
                                              {"incast", "--trace", "t.json"},
                                              {"compare", "a.json"},
                                              {"report"}}) {

@@ -69,6 +69,9 @@ absl::Status TakeTexts(const Texts& texts, Flags& flags) {
     if (!fragment.ok()) return fragment.status();
     flags.fragment_bytes = *fragment;
   }
+  absl::StatusOr<Placing> placing = ParsePlacing(texts.cpus, texts.numa);
+  if (!placing.ok()) return placing.status();
+  flags.placing = *std::move(placing);
   const absl::Status taken = TakeLinks(texts, flags);
   return taken.ok() ? CheckTogether(flags) : taken;
 }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "bench/driver/link.h"
 #include "bench/driver/outputs.h"
+#include "bench/driver/placing.h"
 
 namespace bench {
 
@@ -34,7 +35,8 @@ struct Flags {
   bool overlap = true;        // steps go on while an exchange is under way
   size_t fragment_bytes = 0;  // 0: Tideway's default
   std::string congestion;     // of TCP; empty: the host's
-  std::string connect;        // where the server's ends run; empty: on this host
+  Placing placing;
+  std::string connect;  // where the server's ends run; empty: on this host
 };
 
 struct Parsed {

@@ -13,6 +13,7 @@
 #include "bench/driver/codec_speed.h"
 #include "bench/driver/crossover.h"
 #include "bench/driver/pair.h"
+#include "bench/driver/placing.h"
 #include "bench/driver/result.h"
 #include "bench/driver/simulated_pushes.h"
 #include "tideway/builtin_codecs.h"
@@ -65,14 +66,18 @@ class LinkRun {
     if (known != speeds_.end()) return &known->second;
     const auto codec = tideway::BuiltinCodecs().Create(what.codec);
     if (!codec.ok()) return codec.status();
-    auto speed = MeasureCodec(
-        **codec, {.bytes = key.second,
-                  .fragment_bytes = FragmentBytes(flags_),
-                  .rounds = flags_.rounds,
-                  .round = absl::Seconds(flags_.seconds),
-                  .on_step = [&](const std::string& step) {
-                    progress.Begin(absl::StrCat(what.codec, " without a link: ", step));
-                  }});
+    absl::StatusOr<CodecSpeed> speed;
+    const absl::Status placed = RunPlaced(flags_.placing, [&] {
+      speed = MeasureCodec(**codec,
+                           {.bytes = key.second,
+                            .fragment_bytes = FragmentBytes(flags_),
+                            .rounds = flags_.rounds,
+                            .round = absl::Seconds(flags_.seconds),
+                            .on_step = [&](const std::string& step) {
+                              progress.Begin(absl::StrCat(what.codec, " without a link: ", step));
+                            }});
+    });
+    if (!placed.ok()) return placed;
     if (!speed.ok()) return speed.status();
     return &speeds_.emplace(key, *std::move(speed)).first->second;
   }
@@ -95,7 +100,7 @@ class LinkRun {
             .fragment_bytes = FragmentBytes(flags_),
             .codec = what.codec,
             .price = price,
-            .cores = std::max(1u, std::thread::hardware_concurrency())};
+            .cores = flags_.placing.WorkerCores(std::max(1u, std::thread::hardware_concurrency()))};
   }
 
   Json ToJson(const Case& what, const Link& link, const CodecSpeed& speed,

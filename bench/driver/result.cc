@@ -92,8 +92,9 @@ Json CaseJson(const Case& what) {
 }
 
 std::string NameOf(const Case& what) {
-  return absl::StrCat(FormName(what), " ", what.transport, " ", what.codec, " ",
-                      SizeText(what.size_bytes),
+  return absl::StrCat(FormName(what), " ",
+                      what.transport == kNoTransport ? "" : absl::StrCat(what.transport, " "),
+                      what.codec, " ", SizeText(what.size_bytes),
                       what.workers > 0 ? absl::StrCat(" of ", what.workers) : "",
                       what.inner_steps > 0 ? absl::StrCat(" every ", what.inner_steps) : "",
                       what.link.empty() ? "" : absl::StrCat(" over ", what.link));

@@ -28,7 +28,10 @@ Json SettingsJson(const Flags& flags) {
           {"outstanding", flags.outstanding},
           {"raw", flags.raw},
           {"fragment_bytes", flags.fragment_bytes},
-          {"congestion", flags.congestion}};
+          {"congestion", flags.congestion},
+          {"cpus_worker", flags.placing.worker_cpus},
+          {"cpus_server", flags.placing.server_cpus},
+          {"numa", flags.placing.numa}};
 }
 
 // What a run has found so far.

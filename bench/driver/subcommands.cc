@@ -16,6 +16,7 @@ const char* const kExamples = R"(Examples:
   tideway-bench latency --transport all --wait spin
   tideway-bench bandwidth --transport tcp --outstanding 8 --codec identity --codec int8
   tideway-bench incast --transport tcp --workers 2,128 --size 1MiB
+  tideway-bench latency --transport ucx/sm --cpus 0/1 --numa 0
   tideway-bench raw --transport tcp,ucx/sm --form push,pull --size 4KiB..64MiB
   tideway-bench train-step --transport tcp --parameters 25M --every 50,500 --step-ms 20 --codec int8
   tideway-bench codec --codec int8 --codec "topk:density=0.01,values=int8" --size 1MiB..256MiB
@@ -72,8 +73,16 @@ void AddRounds(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(0.001, kSecondsMax));
 }
 
+void AddPlacing(CLI::App& app, Texts& texts) {
+  app.add_option("--cpus", texts.cpus, "processors of both ends, or of worker and server: 0-3/4-7")
+      ->type_name("LIST[/LIST]");
+  app.add_option("--numa", texts.numa,
+                 "NUMA node of both ends' memory and, without --cpus, their processors")
+      ->type_name("NODE");
+}
+
 // Over which wire, and how.
-void AddWire(CLI::App& app, Flags& flags) {
+void AddWire(CLI::App& app, Flags& flags, Texts& texts) {
   app.add_option("--transport", flags.transports,
                  "providers, transports, auto or all (see tideway transports)")
       ->delimiter(',')
@@ -87,6 +96,7 @@ void AddWire(CLI::App& app, Flags& flags) {
   app.add_option("--connect", flags.connect,
                  "of a tideway-bench --server, which then has the server's end")
       ->type_name("tcp://HOST:PORT");
+  AddPlacing(app, texts);
 }
 
 void AddCodecs(CLI::App& app, Flags& flags) {
@@ -112,7 +122,7 @@ void AddOutstanding(CLI::App& app, Flags& flags, size_t otherwise) {
 void AddMoves(CLI::App& app, Parsed& parsed, Texts& texts, const char* sizes) {
   Flags& flags = parsed.flags;
   flags.forms = {app.get_name()};
-  AddWire(app, flags);
+  AddWire(app, flags, texts);
   AddSizes(app, texts, sizes);
   AddCodecs(app, flags);
   app.add_flag("--raw", flags.raw, "measure the bare library beside Tideway, in turn");
@@ -180,7 +190,7 @@ void AddMatrix(CLI::App& app, Parsed& parsed, Texts& texts) {
 void AddRaw(CLI::App& app, Parsed& parsed, Texts& texts) {
   Flags& flags = parsed.flags;
   flags.forms = {"push"};
-  AddWire(app, flags);
+  AddWire(app, flags, texts);
   app.add_option("--form", flags.forms, "push, pull or push-pull")
       ->delimiter(',')
       ->type_name("FORM[,FORM...]")
@@ -196,7 +206,7 @@ void AddTrainStep(CLI::App& app, Parsed& parsed, Texts& texts) {
   Flags& flags = parsed.flags;
   flags.seconds = 2;
   texts.parameters = "16M";
-  AddWire(app, flags);
+  AddWire(app, flags, texts);
   AddCodecs(app, flags);
   app.add_option("--parameters", texts.parameters, "of the model: 25M or 1M,100M")
       ->type_name("N[,N...]")
@@ -222,6 +232,7 @@ void AddCodec(CLI::App& app, Parsed& parsed, Texts& texts) {
   AddCodecs(app, flags);
   AddSizes(app, texts, "64MiB");
   AddFragment(app, texts);
+  AddPlacing(app, texts);
   AddRounds(app, flags);
   AddOutputs(app, flags.outputs);
 }

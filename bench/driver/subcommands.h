@@ -23,6 +23,8 @@ struct Texts {
   std::string parameters;  // in place of sizes
   std::string fragment;
   std::vector<std::string> links;
+  std::string cpus;
+  std::string numa;
 };
 
 struct Subcommand {

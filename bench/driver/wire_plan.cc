@@ -81,7 +81,8 @@ MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context, co
           .wire = {.self = context.self,
                    .host = host.address(),
                    .congestion = flags.congestion,
-                   .fragment_bytes = flags.fragment_bytes}};
+                   .fragment_bytes = flags.fragment_bytes,
+                   .placing = flags.placing}};
 }
 
 absl::StatusOr<Plan> WirePlan(const Flags& flags, const CommandContext& context, Host& host) {

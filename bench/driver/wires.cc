@@ -177,12 +177,12 @@ absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transp
                       .stages = load.stages};
   const std::string address = absl::StrCat("--uri=", uri->ToString());
   if (uri->scheme == "inproc") {  // nobody else can reach it
-    pair.client = Joined({"pair"}, options);
-    pair.client.push_back(address);
+    pair.client = Joined({"pair", address}, options);
   } else {
-    pair.server = Joined({"server", address}, options);
+    pair.server = Joined(Joined({"server", address}, options), settings.placing.ServerOptions());
     pair.client = Joined({"client"}, options);
   }
+  pair.client = Joined(pair.client, settings.placing.WorkerOptions());
   return pair;
 }
 
@@ -211,7 +211,8 @@ absl::StatusOr<PairCommand> RawPair(absl::string_view provider, const Load& load
     pair.server = {absl::StrCat("--address=", settings.host, ":0")};
   }
   pair.server = Joined(Joined({"server"}, options), pair.server);
-  pair.client = Joined({"client"}, options);
+  pair.server = Joined(pair.server, settings.placing.ServerOptions());
+  pair.client = Joined(Joined({"client"}, options), settings.placing.WorkerOptions());
   return pair;
 }
 

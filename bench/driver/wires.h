@@ -14,6 +14,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "bench/driver/pair.h"
+#include "bench/driver/placing.h"
 #include "tideway/transport.h"
 
 namespace bench {
@@ -38,6 +39,7 @@ struct WireSettings {
   std::string host = "127.0.0.1";  // that servers listen on
   std::string congestion;          // of TCP; empty: the host's
   size_t fragment_bytes = 0;       // of Tideway; 0: the default
+  Placing placing;
 };
 
 // What starts the program that is called "tideway" or "raw_sockets" and so on. NOT_FOUND: there is no such program; UNAVAILABLE: it is

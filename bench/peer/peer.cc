@@ -9,6 +9,7 @@
 
 #include "bench/common/control.h"
 #include "bench/common/options.h"
+#include "bench/common/placement.h"
 #include "bench/peer/ends.h"
 #include "bench/peer/incast.h"
 #include "bench/peer/stage_log.h"
@@ -76,7 +77,8 @@ int PeerMain(int argc, char** argv) {
     const Options options(
         argc, argv,
         {"uri", "form", "bytes", "fragment", "threads", "workers", "outstanding", "codec", "finite",
-         "pull", "stages", "inner-steps", "step-us", "overlap"});
+         "pull", "stages", "inner-steps", "step-us", "overlap", "cpus", "numa"});
+    Place(options);
     const Settings settings(options);
     if (options.role() == "server") {
       RunServer(settings);

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "bench/common/control.h"
+#include "bench/common/placement.h"
 #include "bench/raw/tagged.h"
 
 namespace bench {
@@ -143,7 +144,9 @@ class FabricEnd final : public TaggedEnd {
 int main(int argc, char** argv) {
   return bench::Main([&] {
     const bench::Options options(
-        argc, argv, {"form", "bytes", "chunk", "wait", "outstanding", "address", "provider"});
+        argc, argv,
+        {"form", "bytes", "chunk", "wait", "outstanding", "address", "provider", "cpus", "numa"});
+    bench::Place(options);
     const bench::TaggedSettings settings(options);
     bench::FabricEnd end(options.Text("provider", "tcp;ofi_rxm"), settings.spin);
     if (options.role() == "server") {

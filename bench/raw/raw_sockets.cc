@@ -22,6 +22,7 @@
 
 #include "bench/common/control.h"
 #include "bench/common/options.h"
+#include "bench/common/placement.h"
 #include "bench/common/vectors.h"
 
 namespace bench {
@@ -209,7 +210,9 @@ void RunPeer(const Settings& settings) {
 int main(int argc, char** argv) {
   return bench::Main([&] {
     const bench::Options options(
-        argc, argv, {"form", "bytes", "chunk", "wait", "outstanding", "congestion", "address"});
+        argc, argv,
+        {"form", "bytes", "chunk", "wait", "outstanding", "congestion", "address", "cpus", "numa"});
+    bench::Place(options);
     const bench::Settings settings(options);
     if (options.role() == "server") {
       bench::RunServer(settings);

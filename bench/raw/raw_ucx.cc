@@ -9,6 +9,7 @@
 #include <string>
 
 #include "bench/common/control.h"
+#include "bench/common/placement.h"
 #include "bench/raw/tagged.h"
 
 namespace bench {
@@ -120,7 +121,9 @@ class UcxEnd final : public TaggedEnd {
 int main(int argc, char** argv) {
   return bench::Main([&] {
     const bench::Options options(
-        argc, argv, {"form", "bytes", "chunk", "wait", "outstanding", "address", "tls"});
+        argc, argv,
+        {"form", "bytes", "chunk", "wait", "outstanding", "address", "tls", "cpus", "numa"});
+    bench::Place(options);
     const bench::TaggedSettings settings(options);
     bench::UcxEnd end(options.Text("tls", "tcp"), settings.spin);
     if (options.role() == "server") {
