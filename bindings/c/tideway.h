@@ -17,7 +17,8 @@
  * not wait for anything, and what blocks or frees refuses to run in them with TIDEWAY_FAILED_PRECONDITION.
  *
  * fork. What a process made is of no use to a child that it forks: there every call answers TIDEWAY_FAILED_PRECONDITION, and freeing
- * forgets the handle without touching the parent's connections. A child makes a runtime of its own.
+ * forgets the handle without touching the parent's connections. A child makes a runtime of its own; ucx:// is refused there if the
+ * parent has used it.
  *
  * Freeing. A handle may be freed before what was made from it; null is ignored. Two threads must not free one handle.
  *

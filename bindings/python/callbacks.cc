@@ -28,7 +28,8 @@ void Write(const char* text, char* error) {
 // Runs `body` with the GIL. What it throws becomes `failed`, and a sentence in `error`.
 template <typename Body>
 int WithPython(char* error, int failed, Body body) {
-  if (EntryForbidden()) {
+  const PythonEntry entry;
+  if (!entry) {
     Write("the Python interpreter is ending", error);
     return failed;
   }
@@ -80,7 +81,8 @@ const py::object& Self(const void* object) { return *static_cast<const py::objec
 
 // Whoever frees the last codec may do so without the GIL, and after the interpreter has ended.
 void Destroy(void* object) {
-  if (EntryForbidden()) return;
+  const PythonEntry entry;
+  if (!entry) return;
   const py::gil_scoped_acquire gil;
   delete static_cast<py::object*>(object);
 }
@@ -227,7 +229,8 @@ int OptimizerPlugin::Create(void* user, const char* spec, void** optimizer, char
 }
 
 void LogToPython(void* user, tideway_log_level level, const char* text) {
-  if (EntryForbidden()) return;
+  const PythonEntry entry;
+  if (!entry) return;
   const py::gil_scoped_acquire gil;
   const py::handle function(static_cast<PyObject*>(user));
   try {

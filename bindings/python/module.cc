@@ -16,5 +16,6 @@ PYBIND11_MODULE(_tideway, module) {
   AddServer(module);
   AddWeights(module);
   module.attr("__version__") = tideway_version();
+  WatchForks();
   module.def("forbid_entry", &ForbidEntry);
 }

@@ -53,6 +53,27 @@ class ServerLink::Wire final : public Receiver {
   std::shared_ptr<void> owner_;
 };
 
+// The completion of a Send. It holds the client: what is given to a connection that has just closed comes back when the connection
+// holds it no more.
+struct ServerLink::Sent {
+  std::shared_ptr<void> owner;  // first member: destroyed last
+  ServerLink* link;
+  uint64_t attempt;
+  std::shared_ptr<Buffer> frame;
+  Task let_go;
+
+  void operator()(const absl::Status& status) {
+    if (let_go != nullptr) std::move(let_go)();
+    if (status.ok()) {
+      link->SignOfLife();
+      return;
+    }
+    link->shared_->tasks.OnState([link = link, attempt = attempt, status] {
+      if (attempt == link->attempt_) link->Break(status);
+    });
+  }
+};
+
 ServerLink::ServerLink(ClientShared* shared, uint32_t index, Events events)
     : shared_(shared),
       index_(index),
@@ -209,17 +230,7 @@ void ServerLink::SendFrame(std::shared_ptr<Buffer> frame, absl::Span<const std::
   Message message;
   message.header = frame->headroom(wire::kFrameHeaderBytes);
   if (!payload.empty()) message.payload.push_back(payload);
-  auto done = [this, attempt = attempt_, frame = std::move(frame),
-               let_go = std::move(let_go)](const absl::Status& status) mutable {
-    if (let_go != nullptr) std::move(let_go)();
-    if (status.ok()) {
-      SignOfLife();
-      return;
-    }
-    shared_->tasks.OnState([this, attempt, status] {
-      if (attempt == attempt_) Break(status);
-    });
-  };
+  Sent done{shared_->tasks.owner(), this, attempt_, std::move(frame), std::move(let_go)};
   // No deadline of its own: a stalled connection is found by its silence.
   connection_->Send(std::move(message), absl::InfiniteFuture(), std::move(done));
 }

@@ -4,8 +4,8 @@ import subprocess
 import sys
 import unittest
 
-PROGRAM = """
-import sys, threading, numpy, tideway
+BUSY = """
+import os, sys, threading, numpy, tideway
 
 class Plain(tideway.Codec):
     name, wire_id = "plain", 220
@@ -28,17 +28,35 @@ for target in (push_for_ever, push_for_ever, subscriber.wait):
     threading.Thread(target=target, daemon=True).start()
 for _ in range(50):
     client.push(delta)
+"""
+
+END = """
 sys.exit(3)
+"""
+
+FORK = """
+for _ in range(10):  # while the threads go in and out
+    client.push(delta).result()
+    child = os.fork()
+    if child == 0:
+        sys.exit(4)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
 """
 
 
 class Exit(unittest.TestCase):
 
+    def expect_end(self, program):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                              check=False, timeout=60)
+        self.assertEqual(done.returncode, 3, done.stderr)
+
     def test_threads_that_wait_in_the_library_do_not_crash_a_program_that_ends(self):
         for _ in range(4):
-            done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True,
-                                  check=False, timeout=60)
-            self.assertEqual(done.returncode, 3, done.stderr)
+            self.expect_end(BUSY + END)
+
+    def test_a_forked_child_ends_without_waiting_for_its_parents_threads(self):
+        self.expect_end(BUSY + FORK + END)
 
 
 if __name__ == "__main__":
