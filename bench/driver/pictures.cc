@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -133,13 +132,12 @@ Chart ChartOf(const std::vector<const Json*>& results, const std::string& subcom
   return chart;
 }
 
-// Whether it has more than one size to show.
-bool IsCurve(const Chart& chart) {
-  std::set<double> sizes;
-  for (const ChartSeries& series : chart.series) {
-    for (const ChartPoint& point : series.points) sizes.insert(point.x);
-  }
-  return sizes.size() > 1;
+// Leaves out lines of a single size, which a table says better. Whether there are others.
+bool KeepCurves(Chart& chart) {
+  std::erase_if(chart.series, [](const ChartSeries& series) {
+    return series.points.empty() || series.points.front().x == series.points.back().x;
+  });
+  return !chart.series.empty();
 }
 
 // How long a fragment is in each stage, on average, for every case that tells it.
@@ -189,7 +187,7 @@ std::vector<Chart> CrossoversOf(const Json& run) {
       series.colour = chart.series.size();
       chart.series.push_back(std::move(series));
     }
-    if (IsCurve(chart)) charts.push_back(std::move(chart));
+    if (KeepCurves(chart)) charts.push_back(std::move(chart));
   }
   return charts;
 }
@@ -210,7 +208,7 @@ std::vector<NamedPicture> RunPictures(const Json& run) {
   for (const std::string& subcommand : subcommands) {
     for (const Picture& picture : Pictures()) {
       Chart chart = ChartOf(results[subcommand], subcommand, picture);
-      if (!IsCurve(chart)) continue;  // a table says it better
+      if (!KeepCurves(chart)) continue;
       pictures.push_back({absl::StrCat(subcommand, "-", picture.name), ToSvg(chart)});
     }
   }

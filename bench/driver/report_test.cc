@@ -47,6 +47,18 @@ TEST(Report, APageHoldsItsPicturesAndNothingFromElsewhere) {
                           Not(HasSubstr("src=")), Not(HasSubstr("href="))));
 }
 
+TEST(Report, ALineOfOneSizeIsLeftOutOfThePictures) {
+  Json single = ResultOf("push", 4096, 1, 0.1);
+  single["codec"] = "lonely";
+  const Json run = RunOf({ResultOf("push", 4096, 1, 0.1), single, ResultOf("push", 65536, 2, 0.1)});
+  const std::vector<NamedPicture> pictures = RunPictures(run);
+  ASSERT_FALSE(pictures.empty());
+  for (const NamedPicture& picture : pictures) {
+    EXPECT_THAT(picture.svg, AllOf(HasSubstr("topk"), Not(HasSubstr("lonely")))) << picture.name;
+  }
+  EXPECT_TRUE(RunPictures(RunOf({single})).empty());
+}
+
 TEST(Report, PicturesShowEveryPointOnceAndStayWithinTheirFrame) {
   Chart chart = {.title = "a", .unit = "b", .logarithmic = true};
   chart.series = {{.name = "x", .points = {{4096, 0.02, 0.01, 0.03}, {8192, 700, 700, 1e9}}},

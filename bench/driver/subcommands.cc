@@ -28,7 +28,8 @@ const char* const kExamples = R"(Examples:
 
 Starts both ends on this host, as processes of their own, over loopback or shared memory. With --raw, the same bytes also go over the
 bare library, in turn with Tideway's and at its best chunk size. All data is verified. GB/s count fp32 bytes, whatever the codec makes
-of them. An interval holds the true median with 95 % confidence where there are six rounds or more.
+of them. codec and push --link need no other process: the first measures no wire, the second simulates one in virtual time.
+An interval holds the true median with 95 % confidence where there are six rounds or more.
 How to read the figures, and the form of the JSON: docs/benchmarks.md.
 
 Exit status: 0 done; 1 something could not be measured, or has become worse; 2 the command line asks for what does not exist.)";
