@@ -40,9 +40,4 @@ inline std::vector<std::string> Short(std::vector<std::string> arguments) {
 
 }  // namespace bench
 
-// GCC 12's LeakSanitizer crashes in its own tracer as these programs end. The programs that they start are still looked through.
-#if defined(__SANITIZE_ADDRESS__)
-extern "C" int __lsan_is_turned_off() { return 1; }  // NOLINT(bugprone-reserved-identifier)
-#endif
-
 #endif  // TIDEWAY_BENCH_DRIVER_COMMAND_TESTING_H_
