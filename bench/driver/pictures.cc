@@ -198,7 +198,9 @@ std::vector<NamedPicture> RunPictures(const Json& run) {
   std::vector<std::string> subcommands;
   std::map<std::string, std::vector<const Json*>> results;
   for (const Json& result : run["results"]) {
-    std::string subcommand = TextOf(result, "subcommand");
+    // What bench/run_all put together of several runs stays apart.
+    std::string subcommand = TextOf(result, "step");
+    if (subcommand.empty()) subcommand = TextOf(result, "subcommand");
     const std::string form = TextOf(result, "form");
     if (!form.empty()) absl::StrAppend(&subcommand, "-", form);
     if (results[subcommand].empty()) subcommands.push_back(subcommand);
