@@ -31,6 +31,11 @@ absl::Status CheckSubcommand(const std::vector<std::string>& arguments) {
   return Refuse(absl::StrCat("there is no subcommand '", arguments[0], "'; there are ", known), "");
 }
 
+bool Named(const CLI::App& command, const char* option) {
+  const CLI::Option* const found = command.get_option_no_throw(option);
+  return found != nullptr && found->count() > 0;
+}
+
 // What can't be asked for together.
 absl::Status CheckTogether(const Flags& flags) {
   const bool stages = flags.breakdown || !flags.outputs.trace.empty();
@@ -40,8 +45,8 @@ absl::Status CheckTogether(const Flags& flags) {
         "agree to microseconds; leave --connect out");
   }
   if (flags.links.empty()) return absl::OkStatus();
-  const bool real = flags.transports != Flags().transports || flags.raw || stages ||
-                    !flags.connect.empty() || flags.wait != Flags().wait;
+  const bool real = flags.transport_named || flags.raw || stages || !flags.connect.empty() ||
+                    flags.wait != Flags().wait;
   if (!real) return absl::OkStatus();
   return absl::InvalidArgumentError(
       "--link simulates a link in virtual time, where there is no --transport, --raw, --connect, "
@@ -133,6 +138,7 @@ absl::StatusOr<Parsed> ParseFlags(const std::vector<std::string>& arguments) {
     return Refuse("give a subcommand, or --server", "");
   }
   auto& [parsed, texts] = of_each[which];
+  parsed.flags.transport_named = Named(*app.get_subcommand(parsed.flags.subcommand), "--transport");
   const absl::Status taken = TakeTexts(texts, parsed.flags);
   if (!taken.ok()) {
     return Refuse(std::string(taken.message()), absl::StrCat(parsed.flags.subcommand, " "));

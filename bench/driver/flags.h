@@ -23,6 +23,7 @@ struct Flags {
   std::vector<std::string> codecs = {"identity"};
   bool raw = false;
   Outputs outputs;
+  bool transport_named = false;
   std::vector<Link> links;  // to be simulated; empty: a real transport
   bool breakdown = false;   // tell how long the stages of pushes take
   int rounds = 6;

@@ -17,7 +17,7 @@ constexpr double kRateMin = 1e4;
 constexpr double kRateMax = 1e12;
 constexpr double kLossMax = 0.5;
 constexpr double kStep = 10;
-constexpr absl::Duration kDelayMax = absl::Seconds(10);
+constexpr absl::Duration kDelayMax = absl::Seconds(1);
 constexpr double kSegmentBytes = 1448;  // of Ethernet's 1500, with timestamps
 
 absl::Status NoLink(absl::string_view text) {
@@ -25,7 +25,7 @@ absl::Status NoLink(absl::string_view text) {
       absl::StrCat("'", text,
                    "' is no link; write RATE,DELAY,LOSS: 1gbit,40ms,0.1% or 10mbit..10gbit,1ms "
                    "(rates from 10kbit "
-                   "to 1000gbit, delays of each direction up to 10s, losses below 50%)"));
+                   "to 1000gbit, delays of each direction up to 1s, losses below 50%)"));
 }
 
 bool ParseRate(absl::string_view text, double& bits_per_second) {

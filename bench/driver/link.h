@@ -31,7 +31,7 @@ struct Link {
 std::string RateText(double bits_per_second);
 
 // A link, or several: the rate may be a range, "10mbit..10gbit", which goes in steps of ten times; its end always belongs to it.
-// INVALID_ARGUMENT, with what it should look like: it is none; a rate from 10kbit to 1000gbit, a delay of at most 10 s, a loss below
+// INVALID_ARGUMENT, with what it should look like: it is none; a rate from 10kbit to 1000gbit, a delay of at most 1 s, a loss below
 // 50 %; at most kLinksMax.
 absl::StatusOr<std::vector<Link>> ParseLinks(absl::string_view text);
 
