@@ -100,4 +100,13 @@ void RunExchangeClient(const ExchangeSettings& settings, Wire& wire) {
              .check = [&] { return IsPattern(vector.span(), 1.0); }});
 }
 
+int ExchangeMain(int argc, char** argv, const std::function<void(const ExchangeSettings&)>& server,
+                 const std::function<void(const ExchangeSettings&)>& client) {
+  return Main([&] {
+    const Options options(argc, argv, {"form", "bytes", "chunk", "address"});
+    const ExchangeSettings settings(options);
+    (options.role() == "server" ? server : client)(settings);
+  });
+}
+
 }  // namespace bench

@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "bench/common/options.h"
 
@@ -31,9 +30,6 @@ struct ExchangeSettings {
   size_t chunk;
   std::string address;  // what the server printed
 };
-
-// The options that ExchangeSettings reads.
-inline const std::vector<std::string> kExchangeOptions = {"form", "bytes", "chunk", "address"};
 
 // A connection of the library under test. One thread at a time.
 class Wire {
@@ -60,6 +56,10 @@ void RunExchangeServer(const ExchangeSettings& settings,
 
 // The client's program.
 void RunExchangeClient(const ExchangeSettings& settings, Wire& wire);
+
+// main: calls the one that the command line asks for.
+int ExchangeMain(int argc, char** argv, const std::function<void(const ExchangeSettings&)>& server,
+                 const std::function<void(const ExchangeSettings&)>& client);
 
 }  // namespace bench
 

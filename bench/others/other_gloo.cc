@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "bench/common/control.h"
 #include "bench/others/exchange.h"
 
 namespace bench {
@@ -91,18 +90,14 @@ void RunServer(const ExchangeSettings& settings) {
       });
 }
 
+void RunClientProgram(const ExchangeSettings& settings) {
+  GlooWire wire(1, settings.address);
+  RunExchangeClient(settings, wire);
+}
+
 }  // namespace
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  return bench::Main([&] {
-    const bench::Options options(argc, argv, bench::kExchangeOptions);
-    const bench::ExchangeSettings settings(options);
-    if (options.role() == "server") {
-      bench::RunServer(settings);
-    } else {
-      bench::GlooWire wire(1, settings.address);
-      bench::RunExchangeClient(settings, wire);
-    }
-  });
+  return bench::ExchangeMain(argc, argv, bench::RunServer, bench::RunClientProgram);
 }

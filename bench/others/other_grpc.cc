@@ -7,7 +7,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "bench/common/control.h"
 #include "bench/others/exchange.grpc.pb.h"
 #include "bench/others/exchange.h"
 
@@ -86,13 +85,5 @@ void RunClientProgram(const ExchangeSettings& settings) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  return bench::Main([&] {
-    const bench::Options options(argc, argv, bench::kExchangeOptions);
-    const bench::ExchangeSettings settings(options);
-    if (options.role() == "server") {
-      bench::RunServer(settings);
-    } else {
-      bench::RunClientProgram(settings);
-    }
-  });
+  return bench::ExchangeMain(argc, argv, bench::RunServer, bench::RunClientProgram);
 }

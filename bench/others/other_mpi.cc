@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "bench/common/control.h"
-#include "bench/common/options.h"
 #include "bench/common/vectors.h"
 #include "bench/others/exchange.h"
 
@@ -113,15 +112,15 @@ void RunRanks(const ExchangeSettings& settings) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  return bench::Main([&] {
-    const bench::Options options(argc, argv, bench::kExchangeOptions);
-    if (options.role() == "server") {
-      bench::ServeDriver("rank 1", [](uint64_t) { return true; });  // the client verifies
-      return;
-    }
-    const bench::ExchangeSettings settings(options);
-    MPI_Init(&argc, &argv);
-    bench::RunRanks(settings);
-    MPI_Finalize();
-  });
+  return bench::ExchangeMain(
+      argc, argv,
+      // The client verifies.
+      [](const bench::ExchangeSettings&) {
+        bench::ServeDriver("rank 1", [](uint64_t) { return true; });
+      },
+      [&](const bench::ExchangeSettings& settings) {
+        MPI_Init(&argc, &argv);
+        bench::RunRanks(settings);
+        MPI_Finalize();
+      });
 }

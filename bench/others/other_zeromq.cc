@@ -7,7 +7,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "bench/common/control.h"
 #include "bench/others/exchange.h"
 
 namespace bench {
@@ -61,26 +60,27 @@ class PairSocket final : public Wire {
   void* const socket_;
 };
 
+void RunServer(const ExchangeSettings& settings) {
+  PairSocket socket;
+  float* vector = nullptr;
+  RunExchangeServer(
+      settings,
+      [&](float* sum) {
+        vector = sum;
+        return socket.Listen();
+      },
+      [&] { ServeExchange(settings, socket, vector); });
+}
+
+void RunClientProgram(const ExchangeSettings& settings) {
+  PairSocket socket;
+  socket.Connect(settings.address);
+  RunExchangeClient(settings, socket);
+}
+
 }  // namespace
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  return bench::Main([&] {
-    const bench::Options options(argc, argv, bench::kExchangeOptions);
-    const bench::ExchangeSettings settings(options);
-    bench::PairSocket socket;
-    if (options.role() == "server") {
-      float* vector = nullptr;
-      bench::RunExchangeServer(
-          settings,
-          [&](float* sum) {
-            vector = sum;
-            return socket.Listen();
-          },
-          [&] { bench::ServeExchange(settings, socket, vector); });
-    } else {
-      socket.Connect(settings.address);
-      bench::RunExchangeClient(settings, socket);
-    }
-  });
+  return bench::ExchangeMain(argc, argv, bench::RunServer, bench::RunClientProgram);
 }
