@@ -45,6 +45,7 @@ class HostileFixture {
   }
 
   void ExpectGoodOneLives(const std::string& payload) {
+    if (good_connection_ == nullptr) return;  // Begin has failed
     good_->Send(*good_connection_, "still here", payload, world_.Soon());
     EXPECT_TRUE(world_.Await([&] { return peers_[0]->received_count == 1; }));
     absl::MutexLock lock(&world_.mutex());
