@@ -47,6 +47,12 @@ class ClientTasks {
     if (auto kept = owner_.lock()) strand.Dispatch(Kept{std::move(kept), std::move(task)});
   }
 
+  // `callback` for somebody who calls it when he likes, also when nothing else keeps the owner any more: it holds the owner.
+  template <typename Callback>
+  auto Holding(Callback callback) const {
+    return Held<Callback>{owner(), std::move(callback)};
+  }
+
   // In parallel with everything else.
   void Anywhere(Task task) {
     if (auto kept = owner_.lock()) executor_->Post(Kept{std::move(kept), std::move(task)});
@@ -74,11 +80,16 @@ class ClientTasks {
   Strand NewStrand() { return Strand(executor_); }
 
  private:
-  struct Kept {
+  template <typename Callback>
+  struct Held {
     std::shared_ptr<void> owner;  // first member: destroyed last
-    Task task;
-    void operator()() { task(); }
+    Callback callback;
+    template <typename... Arguments>
+    void operator()(Arguments&&... arguments) {
+      callback(std::forward<Arguments>(arguments)...);
+    }
   };
+  using Kept = Held<Task>;
 
   Executor* const executor_;
   std::weak_ptr<void> owner_;

@@ -191,12 +191,12 @@ void OneSidedPuller::ReadRun(Run run) {
   const uint64_t read = ++last_read_;
   for (const uint64_t id : run.ids) parts_.at(id).read = read;
   const size_t offset = wire::AreaPlan::entry_offset(run.first);
-  auto done = [owner = shared_->tasks.owner(), this, read, run = std::move(run),
-               buffer](absl::Status status) {
-    shared_->tasks.OnStateNow([this, read, run, buffer, status = std::move(status)] {
-      OnDirectory(read, run, std::as_const(*buffer).span(), status);
-    });
-  };
+  auto done =
+      shared_->tasks.Holding([this, read, run = std::move(run), buffer](absl::Status status) {
+        shared_->tasks.OnStateNow([this, read, run, buffer, status = std::move(status)] {
+          OnDirectory(read, run, std::as_const(*buffer).span(), status);
+        });
+      });
   // No deadline of its own: whoever waits has one, and withdraws.
   connection_->one_sided()->Read(BytesOf(descriptor_), offset, buffer->span(),
                                  absl::InfiniteFuture(), std::move(done));
@@ -244,11 +244,11 @@ void OneSidedPuller::OnEntry(Part& part, absl::Span<const std::byte> bytes) {
 void OneSidedPuller::ReadValues(Part& part) {
   part.phase = Phase::kValues;
   part.read = ++last_read_;
-  auto done = [owner = shared_->tasks.owner(), this, id = part.want.id,
-               read = part.read](absl::Status status) {
-    shared_->tasks.OnStateNow(
-        [this, id, read, status = std::move(status)] { OnValues(id, read, status); });
-  };
+  auto done =
+      shared_->tasks.Holding([this, id = part.want.id, read = part.read](absl::Status status) {
+        shared_->tasks.OnStateNow(
+            [this, id, read, status = std::move(status)] { OnValues(id, read, status); });
+      });
   connection_->one_sided()->Read(BytesOf(descriptor_), plan_.slot_offset(part.index, part.slot),
                                  BytesOf(part.want.destination), absl::InfiniteFuture(),
                                  std::move(done));

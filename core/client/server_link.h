@@ -95,7 +95,6 @@ class ServerLink final : public FrameSender {
 
  private:
   class Wire;  // the Receiver of one connection
-  struct Sent;
   enum class State { kIdle, kSelecting, kConnecting, kShaking, kReady, kClosing, kResting, kFinal };
 
   void Connect();

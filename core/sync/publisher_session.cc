@@ -14,6 +14,7 @@
 namespace tideway::sync {
 namespace {
 
+using wire::TypeByte;
 using wire::WeightFrameHeader;
 using wire::WeightFrameType;
 
@@ -26,8 +27,6 @@ struct HeldHeader {
   std::array<std::byte, wire::kWeightHeaderBytes> bytes;
   std::shared_ptr<const void> payload;
 };
-
-uint8_t TypeOf(WeightFrameType type) { return static_cast<uint8_t>(type); }
 
 }  // namespace
 
@@ -109,7 +108,7 @@ void PublisherSession::OnHello(const WeightFrameHeader& header, Buffer payload) 
   welcome.set_codec_spec(core_->codec().info().spec);
   const bool same = hello->layout_fingerprint() == core_->table().layout().fingerprint();
   if (!same) wire::AddTensors(core_->table().layout().tensors(), welcome);
-  SendMessage({.type = TypeOf(WeightFrameType::kWelcome), .epoch = core_->epoch()}, welcome);
+  SendMessage({.type = TypeByte(WeightFrameType::kWelcome), .epoch = core_->epoch()}, welcome);
   if (!same) {
     core_->Refused();
     core_->Log(LogLevel::kWarning,
@@ -138,7 +137,7 @@ void PublisherSession::OnFrame(const WeightFrameHeader& header) {
     case WeightFrameType::kTaken:
       return OnTaken(header);
     case WeightFrameType::kPing:
-      return SendPayload({.type = TypeOf(WeightFrameType::kPong)}, {}, nullptr);
+      return SendPayload({.type = TypeByte(WeightFrameType::kPong)}, {}, nullptr);
     default:
       return Refuse(absl::InvalidArgumentError(
           absl::StrCat("a subscriber must not send a ", wire::WeightFrameName(type), " frame")));
@@ -184,7 +183,7 @@ void PublisherSession::Begin(VersionStore::Plan plan) {
   const std::vector<uint64_t>& checksums = *plan_.checksums;
   const auto payload = absl::MakeConstSpan(reinterpret_cast<const std::byte*>(checksums.data()),
                                            checksums.size() * sizeof(uint64_t));
-  SendPayload({.type = TypeOf(WeightFrameType::kVersion),
+  SendPayload({.type = TypeByte(WeightFrameType::kVersion),
                .epoch = core_->epoch(),
                .from = plan_.from,
                .to = plan_.to,
@@ -223,7 +222,7 @@ absl::Status PublisherSession::SendNextOfChain() {
   absl::StatusOr<VersionStore::Next> next = core_->store().NextPage(cursor_);
   if (!next.ok()) return next.status();
   const absl::Span<const std::byte> payload = next->page->span();
-  const WeightFrameHeader header{.type = TypeOf(WeightFrameType::kChanges),
+  const WeightFrameHeader header{.type = TypeByte(WeightFrameType::kChanges),
                                  .epoch = core_->epoch(),
                                  .from = next->from,
                                  .to = next->to,
@@ -239,7 +238,7 @@ absl::Status PublisherSession::SendNextOfWhole() {
   if (!frame.ok()) return frame.status();
   core_->store().ReadChunk(*plan_.anchor, next_chunk_, frame->span());
   ++next_chunk_;
-  wire::WriteWeightHeader({.type = TypeOf(WeightFrameType::kWhole),
+  wire::WriteWeightHeader({.type = TypeByte(WeightFrameType::kWhole),
                            .epoch = core_->epoch(),
                            .to = plan_.to,
                            .tensor = chunk.tensor,
@@ -312,7 +311,7 @@ void PublisherSession::Refuse(const absl::Status& why) {
   core_->Refused();
   core_->Log(LogLevel::kWarning,
              absl::StrCat("publisher: closing ", name_, " (", peer_, "): ", why.message()));
-  SendMessage({.type = TypeOf(WeightFrameType::kRefuse)}, wire::ToProto(why));
+  SendMessage({.type = TypeByte(WeightFrameType::kRefuse)}, wire::ToProto(why));
   core_->After(kClosingTimeout, [self = shared_from_this(), why] { self->Close(why); });
 }
 

@@ -80,6 +80,8 @@ absl::StatusOr<WeightFrameHeader> ReadWeightHeader(absl::Span<const std::byte> b
 absl::Status CheckWeightPayload(const WeightFrameHeader& header,
                                 absl::Span<const std::byte> payload);
 
+// As a header has it.
+constexpr uint8_t TypeByte(WeightFrameType type) { return static_cast<uint8_t>(type); }
 absl::string_view WeightFrameName(WeightFrameType type);
 
 // One encoded chunk in a kChanges frame.
