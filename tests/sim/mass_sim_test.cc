@@ -9,19 +9,16 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "tests/sim/sim_runtime.h"
+#include "tests/sim/sim_calls.h"
 #include "tideway/client.h"
 #include "tideway/runtime.h"
 #include "tideway/server.h"
-#include "tideway/sim_executor.h"
-#include "tideway/sim_network.h"
 
 namespace tideway {
 namespace {
@@ -36,14 +33,13 @@ constexpr double kTolerance = 4e-4;
 
 std::string HostOf(size_t worker) { return absl::StrCat("worker-", worker); }
 
-class World {
+class World : protected testing::SimCalls {
  public:
   World(const std::string& codec, uint64_t seed, std::string folder)
-      : codec_(codec),
-        executor_(seed),
-        network_(seed, {.latency = absl::Milliseconds(5),
+      : SimCalls(seed, {.latency = absl::Milliseconds(5),
                         .jitter = absl::Milliseconds(5),
                         .reset_probability = 0.02}),
+        codec_(codec),
         folder_(std::move(folder)) {
     std::filesystem::remove_all(folder_);
     StartServer(/*recover=*/false);
@@ -79,9 +75,7 @@ class World {
 
   void Pull(size_t worker) {
     std::vector<float> parameters(kElements);
-    ends_[worker].client->Pull(
-        absl::MakeSpan(parameters), {}, Later(),
-        [kept = Kept()](const auto& report) mutable { kept(report.status()); });
+    ends_[worker].client->Pull(absl::MakeSpan(parameters), {}, Later(), KeptResult());
     Await();
     theta_ = std::move(parameters);
   }
@@ -128,20 +122,6 @@ class World {
     std::unique_ptr<Runtime> runtime;
     std::unique_ptr<Client> client;
   };
-
-  absl::Time Later() { return executor_.Now() + absl::Hours(1); }
-  absl::AnyInvocable<void(absl::Status)> Kept() {
-    status_.reset();
-    return [this](absl::Status status) { status_ = std::move(status); };
-  }
-  void Await() {
-    ASSERT_TRUE(executor_.RunUntilTrue([this] { return status_.has_value(); }, Later()));
-    ASSERT_TRUE(status_->ok()) << *status_;
-  }
-
-  std::unique_ptr<Runtime> NewRuntime(const std::string& host) {
-    return testing::NewSimRuntime(&executor_, SimTransportEntry(&network_, host));
-  }
 
   void StartServer(bool recover) {
     server_runtime_ = NewRuntime("server");
@@ -194,13 +174,10 @@ class World {
   const std::string codec_;
   const Layout layout_ =
       *Layout::Create({{"w", {int64_t{kElements}}}}, {.fragment_bytes_max = 400});
-  SimExecutor executor_;
-  SimNetwork network_;
   const std::string folder_;
   std::unique_ptr<Runtime> server_runtime_;
   std::unique_ptr<Server> server_;
   End ends_[kWorkers];
-  std::optional<absl::Status> status_;
   std::vector<float> theta_;
   std::vector<double> pushed_ = std::vector<double>(kElements);
   uint64_t rejected_ = 0;

@@ -1,19 +1,13 @@
 // The times of a push's stages over a link whose speed is known, in virtual time: what each end tells is exactly what the link takes.
 
 #include <map>
-#include <memory>
-#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/sim/sim_runtime.h"
-#include "tideway/client.h"
-#include "tideway/runtime.h"
-#include "tideway/server.h"
-#include "tideway/sim_executor.h"
-#include "tideway/sim_network.h"
+#include "tests/sim/sim_pair.h"
 
 namespace tideway {
 namespace {
@@ -23,24 +17,15 @@ using ::testing::SizeIs;
 
 constexpr size_t kElements = 12288;  // three fragments
 constexpr size_t kFragmentBytes = 16384;
-constexpr char kUri[] = "sim://server:5000";
 constexpr absl::Duration kLatency = absl::Milliseconds(10);
 
-class PushTimes : public ::testing::Test {
+class PushTimes : public ::testing::Test, protected testing::SimPair {
  protected:
-  void TearDown() override {
-    client_->Close();
-    executor_.RunFor(absl::Minutes(2));
-    client_.reset();
-    server_->Stop();
-    executor_.RunFor(absl::Seconds(10));
-    server_.reset();
-  }
+  PushTimes() : SimPair(kElements, kFragmentBytes) {}
 
   void Start(const std::string& codec, bool ask) {
-    network_.SetLink("worker", "server", {.latency = kLatency, .bytes_per_second = 1e6});
-    ServerOptions server_options = {.listen = {kUri}, .outer_optimizer = "sgd:lr=1"};
-    ClientOptions client_options = {.servers = {kUri}, .worker = "w", .codec_up = codec};
+    ServerOptions server_options;
+    ClientOptions client_options = {.codec_up = codec};
     if (ask) {
       server_options.on_push_times = [this](const ServerPushTimes& times) {
         EXPECT_TRUE(at_server_.emplace(times.sequence, times).second);
@@ -49,59 +34,19 @@ class PushTimes : public ::testing::Test {
         at_client_.push_back(times);
       };
     }
-    auto server = Server::Start(server_runtime_.get(), std::move(server_options), layout_,
-                                std::vector<float>(kElements, 0.0f));
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-    auto client = Client::Create(client_runtime_.get(), std::move(client_options), layout_);
-    ASSERT_TRUE(client.ok()) << client.status();
-    client_ = *std::move(client);
-    client_->Join(Later(), Kept());
-    Await();
+    SimPair::Start({.latency = kLatency, .bytes_per_second = 1e6}, std::move(server_options),
+                   std::move(client_options));
   }
 
-  void Push() {
-    const std::vector<float> delta(kElements, 1.0f);
-    client_->Push(delta, {.inner_steps = 1}, Later(),
-                  [kept = Kept()](const absl::StatusOr<PushReport>& report) mutable {
-                    kept(report.status());
-                  });
-    Await();
-  }
-
-  absl::Time Now() const { return executor_.Now(); }
+  void Push() { SimPair::Push(std::vector<float>(kElements, 1.0f)); }
 
   std::map<uint64_t, ServerPushTimes> at_server_;  // by sequence
   std::vector<ClientPushTimes> at_client_;
-
- private:
-  absl::Time Later() { return executor_.Now() + absl::Hours(1); }
-  absl::AnyInvocable<void(absl::Status)> Kept() {
-    status_.reset();
-    return [this](absl::Status status) { status_ = std::move(status); };
-  }
-  void Await() {
-    ASSERT_TRUE(executor_.RunUntilTrue([this] { return status_.has_value(); }, Later()));
-    ASSERT_TRUE(status_->ok()) << *status_;
-  }
-  std::unique_ptr<Runtime> NewRuntime(const std::string& host) {
-    return testing::NewSimRuntime(&executor_, SimTransportEntry(&network_, host));
-  }
-
-  SimExecutor executor_{1};
-  SimNetwork network_{1};
-  const Layout layout_ = *Layout::Create({{"w", {static_cast<int64_t>(kElements)}}},
-                                         {.fragment_bytes_max = kFragmentBytes});
-  std::unique_ptr<Runtime> server_runtime_ = NewRuntime("server");
-  std::unique_ptr<Runtime> client_runtime_ = NewRuntime("worker");
-  std::unique_ptr<Server> server_;
-  std::unique_ptr<Client> client_;
-  std::optional<absl::Status> status_;
 };
 
 TEST_F(PushTimes, BothEndsTellEveryStageOfEveryFragmentInOrder) {
   Start("int8", /*ask=*/true);
-  const absl::Time before = Now();
+  const absl::Time before = executor_.Now();
   Push();
   ASSERT_THAT(at_client_, SizeIs(3));
   ASSERT_THAT(at_server_, SizeIs(3));
