@@ -30,6 +30,7 @@ class HostileFixture {
   void Begin(const Uri& uri) {
     auto listening = world_.server().Listen(uri, [this](std::shared_ptr<Connection> connection) {
       auto peer = std::make_shared<Peer>(world_, world_.server_rule());
+      peer->on_message = on_message_;
       absl::MutexLock lock(&world_.mutex());
       peers_.push_back(peer);
       connections_.push_back(std::move(connection));
@@ -88,7 +89,9 @@ class HostileFixture {
 
   RawSocket Stranger() const { return RawSocket::ConnectTo(*listener_->address().port); }
 
-  std::vector<std::shared_ptr<Peer>> peers_;
+  // Of the server's peers; set before Begin.
+  std::function<absl::Status(const std::string& header, size_t payload_bytes)> on_message_;
+  std::vector<std::shared_ptr<Peer>> peers_;  // the server's
   std::vector<std::shared_ptr<Connection>> connections_;
   World world_;
   std::unique_ptr<Listener> listener_;
