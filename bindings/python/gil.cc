@@ -11,8 +11,8 @@ namespace {
 std::atomic<bool> forbidden{false};
 pthread_t ending_thread;      // written before `forbidden`
 std::atomic<int> entered{0};  // threads that are on their way in, or call Python code
-thread_local int inside =
-    0;  // of them, this one: more than once, where Python code calls the library again
+// Of them, this one: more than once, where Python code calls the library again.
+thread_local int inside = 0;
 
 // Counted before it is asked, so that ForbidEntry misses nobody.
 bool Enter() {

@@ -51,8 +51,8 @@ class Fragment {
     const Codec* codec = nullptr;
     absl::Span<const std::byte> payload;
     bool known_finite = false;  // somebody has looked through the payload's values already
-    const StageMarks<ServerPushTimes>* marks =
-        nullptr;  // for decoded and stepped; null: nobody asks
+    // For decoded and stepped; null: nobody asks.
+    const StageMarks<ServerPushTimes>* marks = nullptr;
   };
 
   struct PushOutput {

@@ -37,9 +37,8 @@ struct ServerPushTimes {
   absl::Time arrived;      // the transport had read its header
   absl::Time landed;       // all of its payload was here
   absl::Time apply_begun;  // it was its turn
-  absl::Time
-      decoded;  // and checked. Of a sparse delta that is added as it is decoded: as `stepped`
-  absl::Time stepped;  // the outer optimizer has had it; the acknowledgement leaves
+  absl::Time decoded;      // and checked. A sparse delta is added as it is decoded: as `stepped`
+  absl::Time stepped;      // the outer optimizer has had it; the acknowledgement leaves
 };
 
 }  // namespace tideway
