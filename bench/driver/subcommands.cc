@@ -66,7 +66,7 @@ void AddSizes(CLI::App& app, Texts& texts, const char* otherwise) {
 }
 
 void AddRounds(CLI::App& app, Flags& flags) {
-  app.add_option("--rounds", flags.rounds, "of a fresh pair of processes")
+  app.add_option("--rounds", flags.rounds, "each of fresh processes, where there are any")
       ->capture_default_str()
       ->check(CLI::Range(1, kRoundsMax));
   app.add_option("--seconds", flags.seconds, "that a round measures, after warming up")

@@ -1,5 +1,5 @@
-// Transport: moves messages between processes. TCP, in-process queues and a simulated network stand behind it today;
-// UCX and libfabric (RDMA, shared memory) are being written.
+// Transport: moves messages between processes. TCP, UCX and libfabric (RDMA, shared memory), in-process queues and a simulated
+// network stand behind it.
 //
 // A message is a small header and a payload (limits.h). The one receive primitive is "where shall it land": when
 // a message's header has arrived, the transport asks the Receiver where the payload shall go, and then moves the
