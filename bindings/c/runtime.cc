@@ -1,7 +1,6 @@
 #include "bindings/c/runtime.h"
 
 #include <dlfcn.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -138,20 +137,12 @@ absl::StatusOr<TensorSpec> SpecOf(const char* name, const int64_t* shape, size_t
   return TensorSpec{name, rank == 0 ? std::vector<int64_t>() : std::vector(shape, shape + rank)};
 }
 
-SharedRuntime::SharedRuntime(RuntimeOptions options)
-    : process_(getpid()), options_(std::move(options)) {}
+SharedRuntime::SharedRuntime(RuntimeOptions options) : options_(std::move(options)) {}
 
 Runtime& SharedRuntime::Started() {
   absl::MutexLock lock(&mutex_);
   if (runtime_ == nullptr) runtime_ = std::make_unique<Runtime>(std::move(options_));
   return *runtime_;
-}
-
-absl::Status SharedRuntime::CheckProcess() const {
-  if (getpid() == process_) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("this belongs to process ", process_, ", of which process ", getpid(),
-                   " was forked; a child must make a runtime of its own"));
 }
 
 }  // namespace tideway::c

@@ -3,8 +3,6 @@
 #ifndef TIDEWAY_BINDINGS_C_RUNTIME_H_
 #define TIDEWAY_BINDINGS_C_RUNTIME_H_
 
-#include <sys/types.h>
-
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -15,6 +13,7 @@
 #include "absl/time/time.h"
 #include "bindings/c/tideway.h"
 #include "tideway/layout.h"
+#include "tideway/process_mark.h"
 #include "tideway/runtime.h"
 
 namespace tideway::c {
@@ -30,10 +29,10 @@ class SharedRuntime {
   absl::Time Now() { return Started().executor().Now(); }
 
   // FAILED_PRECONDITION in a child that was forked from the process that made it.
-  absl::Status CheckProcess() const;
+  absl::Status CheckProcess() const { return process_.Check(); }
 
  private:
-  const pid_t process_;
+  const ProcessMark process_;  // the Runtime has one as well, once it is started
   absl::Mutex mutex_;
   RuntimeOptions options_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Runtime> runtime_ ABSL_GUARDED_BY(mutex_);

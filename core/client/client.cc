@@ -9,6 +9,8 @@
 #include "absl/synchronization/notification.h"
 #include "core/client/client_config.h"
 #include "core/client/client_core.h"
+#include "core/runtime/forget.h"
+#include "tideway/process_mark.h"
 
 namespace tideway {
 namespace {
@@ -25,6 +27,10 @@ class ClientImpl final : public Client {
   }
 
   ~ClientImpl() override {
+    if (!process_.IsHere()) {
+      Forget(core_);
+      return;
+    }
     Close();
     core_.reset();
     // Tasks, timers and connections hold the core as well: it is gone when the last completion has returned.
@@ -32,6 +38,7 @@ class ClientImpl final : public Client {
   }
 
   void Join(absl::Time deadline, StatusDone done) override {
+    if (FailedForFork(done)) return;
     Do([core = core_.get(), deadline, done = std::move(done)]() mutable {
       core->Join(deadline, std::move(done));
     });
@@ -39,6 +46,7 @@ class ClientImpl final : public Client {
 
   void Push(absl::Span<const float> delta, const PushOptions& options, absl::Time deadline,
             ResultDone<PushReport> done) override {
+    if (FailedForFork(done)) return;
     DoNow([core = core_.get(), delta, options, deadline, done = std::move(done)]() mutable {
       core->Push(delta, options, deadline, std::move(done));
     });
@@ -46,6 +54,7 @@ class ClientImpl final : public Client {
 
   void Pull(absl::Span<float> destination, const PullOptions& options, absl::Time deadline,
             ResultDone<PullReport> done) override {
+    if (FailedForFork(done)) return;
     DoNow([core = core_.get(), destination, options, deadline, done = std::move(done)]() mutable {
       core->Pull(destination, options, deadline, std::move(done));
     });
@@ -54,6 +63,7 @@ class ClientImpl final : public Client {
   void PushPull(absl::Span<const float> delta, const PushOptions& push_options,
                 absl::Span<float> destination, const PullOptions& pull_options, absl::Time deadline,
                 ResultDone<PushPullReport> done) override {
+    if (FailedForFork(done)) return;
     DoNow([core = core_.get(), delta, push_options, destination, pull_options, deadline,
            done = std::move(done)]() mutable {
       core->PushPull(delta, push_options, destination, pull_options, deadline, std::move(done));
@@ -62,6 +72,7 @@ class ClientImpl final : public Client {
 
   void NextAssignment(const Arrival* arrival, absl::Time deadline,
                       ResultDone<Assignment> done) override {
+    if (FailedForFork(done)) return;
     Do([core = core_.get(), arrived = arrival == nullptr ? Arrival{} : *arrival, deadline,
         done = std::move(done)]() mutable {
       core->NextAssignment(arrived, deadline, std::move(done));
@@ -69,41 +80,52 @@ class ClientImpl final : public Client {
   }
 
   void SetStatus(const WorkerStatus& status) override {
+    if (!process_.IsHere()) return;
     Do([core = core_.get(), status] { core->SetStatus(status); });
   }
 
   void Stats(uint32_t index, absl::Time deadline, ResultDone<ServerStats> done) override {
+    if (FailedForFork(done)) return;
     Do([core = core_.get(), index, deadline, done = std::move(done)]() mutable {
       core->Stats(index, deadline, std::move(done));
     });
   }
 
   void Snapshot(absl::Time deadline, StatusDone done) override {
+    if (FailedForFork(done)) return;
     Do([core = core_.get(), deadline, done = std::move(done)]() mutable {
       core->Snapshot(deadline, std::move(done));
     });
   }
 
   void Leave(absl::Time deadline, StatusDone done) override {
+    if (FailedForFork(done)) return;
     Do([core = core_.get(), deadline, done = std::move(done)]() mutable {
       core->Leave(deadline, std::move(done));
     });
   }
 
   void Close() override {
-    if (closed_.exchange(true)) return;
+    if (!process_.IsHere() || closed_.exchange(true)) return;
     Do([core = core_.get()] { core->Close(); });
   }
 
-  std::vector<float> residual() const override { return core_->residual(); }
-  ResidualStats residual_stats() const override { return core_->residual_stats(); }
+  std::vector<float> residual() const override {
+    return process_.IsHere() ? core_->residual() : std::vector<float>();
+  }
+  ResidualStats residual_stats() const override {
+    return process_.IsHere() ? core_->residual_stats() : ResidualStats();
+  }
   absl::Status SetResidual(std::vector<float> residual) override {
-    return core_->SetResidual(residual);
+    absl::Status here = process_.Check();
+    return here.ok() ? core_->SetResidual(residual) : here;
   }
   const Layout& layout() const override { return core_->layout(); }
-  std::vector<ConnectionInfo> connections() const override { return core_->connections(); }
+  std::vector<ConnectionInfo> connections() const override {
+    return process_.IsHere() ? core_->connections() : std::vector<ConnectionInfo>();
+  }
   std::vector<TransportReport> transport_reports() const override {
-    return core_->transport_reports();
+    return process_.IsHere() ? core_->transport_reports() : std::vector<TransportReport>();
   }
 
  private:
@@ -112,6 +134,16 @@ class ClientImpl final : public Client {
   // The first steps of a push or pull are short: they are taken at once, by the caller's thread, unless another one is at it.
   void DoNow(Task task) { core_->tasks().OnStateForUser(std::move(task)); }
 
+  // In a forked child no thread would ever complete the call: it has failed already.
+  template <typename Done>
+  bool FailedForFork(Done& done) const {
+    absl::Status here = process_.Check();
+    if (here.ok()) return false;
+    done(std::move(here));
+    return true;
+  }
+
+  const ProcessMark process_;
   const std::shared_ptr<absl::Notification> gone_;
   std::shared_ptr<ClientCore> core_;
   std::atomic<bool> closed_{false};
@@ -121,6 +153,7 @@ class ClientImpl final : public Client {
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Create(Runtime* runtime, ClientOptions options,
                                                        const Layout& layout) {
+  if (absl::Status here = runtime->CheckProcess(); !here.ok()) return here;
   absl::StatusOr<ClientConfig> config = MakeClientConfig(runtime, std::move(options), layout);
   if (!config.ok()) return config.status();
   return std::make_unique<ClientImpl>(*std::move(config));

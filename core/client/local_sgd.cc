@@ -13,7 +13,9 @@
 #include "core/client/merge.h"
 #include "core/client/step_meter.h"
 #include "core/client/worker_cycle.h"
+#include "core/runtime/forget.h"
 #include "tideway/blocking.h"
+#include "tideway/process_mark.h"
 
 namespace tideway {
 namespace {
@@ -96,6 +98,7 @@ class LocalSgdImpl final : public LocalSgd {
   ~LocalSgdImpl() override {
     (void)Leave();    // nobody is left to hear why it failed
     client_.reset();  // before the buffers that it may still use
+    if (!process_.IsHere()) Forget(shared_);
   }
 
   absl::Status Start(const Layout& layout);
@@ -112,8 +115,9 @@ class LocalSgdImpl final : public LocalSgd {
   uint64_t inner_steps() const override { return meter_.status().inner_step; }
 
   void RequestStop() override {
-    absl::MutexLock lock(&mutex_);
-    stop_requested_ = true;
+    if (!process_.IsHere()) return;
+    absl::MutexLock lock(&shared_->mutex);
+    shared_->stop_requested = true;
   }
 
   absl::Status Leave() override;
@@ -131,13 +135,22 @@ class LocalSgdImpl final : public LocalSgd {
   void PutInPlace(bool final);
   bool AssignmentDone() const { return steps_ >= std::max<uint32_t>(assignment_.inner_steps, 1); }
   bool OutcomeIsThere() {
-    absl::MutexLock lock(&mutex_);
-    return outcome_.has_value();
-  }
-  bool StopOrOutcome() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return stop_requested_ || outcome_.has_value();
+    absl::MutexLock lock(&shared_->mutex);
+    return shared_->outcome.has_value();
   }
 
+  // With completions and with who asks for a stop. Apart, so that a forked child can forget it.
+  struct Shared {
+    bool StopOrOutcome() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+      return stop_requested || outcome.has_value();
+    }
+
+    absl::Mutex mutex;
+    bool stop_requested ABSL_GUARDED_BY(mutex) = false;
+    std::optional<absl::StatusOr<WorkerCycle::Outcome>> outcome ABSL_GUARDED_BY(mutex);
+  };
+
+  const ProcessMark process_;
   Runtime* const runtime_;
   const LocalSgdOptions options_;
   const Parameters parameters_;
@@ -156,10 +169,7 @@ class LocalSgdImpl final : public LocalSgd {
   absl::Status broken_;
   StepMeter meter_;
 
-  absl::Mutex mutex_;
-  bool stop_requested_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<absl::StatusOr<WorkerCycle::Outcome>> outcome_ ABSL_GUARDED_BY(mutex_);
-
+  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
   std::unique_ptr<Client> client_;
   std::optional<WorkerCycle> cycle_;
 };
@@ -206,6 +216,7 @@ void LocalSgdImpl::TakeAssignment(const Assignment& assignment) {
 }
 
 absl::StatusOr<SyncEvent> LocalSgdImpl::AfterInnerStep(const InnerStepInfo& info) {
+  if (absl::Status here = process_.Check(); !here.ok()) return here;
   if (!broken_.ok()) return broken_;
   if (left_ || finished_) {
     return absl::FailedPreconditionError(left_ ? "this worker has left" : "the run is finished");
@@ -251,22 +262,22 @@ absl::Status LocalSgdImpl::StartExchange() {
   cycle_->Exchange(exchanged_, arrival, absl::MakeSpan(exchanged_),
                    Now() + options_.exchange_timeout,
                    [this](absl::StatusOr<WorkerCycle::Outcome> outcome) {
-                     absl::MutexLock lock(&mutex_);
-                     outcome_ = std::move(outcome);
+                     absl::MutexLock lock(&shared_->mutex);
+                     shared_->outcome = std::move(outcome);
                    });
   return absl::OkStatus();
 }
 
 absl::StatusOr<WorkerCycle::Outcome> LocalSgdImpl::WaitForOutcome(SyncEvent& event) {
   const absl::Time since = Now();
-  absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(this, &LocalSgdImpl::StopOrOutcome));
+  absl::MutexLock lock(&shared_->mutex);
+  shared_->mutex.Await(absl::Condition(shared_.get(), &Shared::StopOrOutcome));
   const absl::Duration waited = Now() - since;
   meter_.Waited(waited);
   event.waited_seconds += absl::ToDoubleSeconds(waited);
-  if (!outcome_.has_value()) return absl::CancelledError("a stop was requested");
-  absl::StatusOr<WorkerCycle::Outcome> outcome = *std::move(outcome_);
-  outcome_.reset();
+  if (!shared_->outcome.has_value()) return absl::CancelledError("a stop was requested");
+  absl::StatusOr<WorkerCycle::Outcome> outcome = *std::move(shared_->outcome);
+  shared_->outcome.reset();
   exchanging_ = false;
   return outcome;
 }

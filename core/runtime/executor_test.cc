@@ -10,8 +10,10 @@
 #include <thread>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
+#include "core/runtime/fork_testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tideway/sim_executor.h"
@@ -127,6 +129,22 @@ TEST(ThreadExecutor, StopDestroysWaitingTasksUnrunAndReturnsAfterTheLastTask) {
   EXPECT_TRUE(watch.expired());
   executor->Post([] { FAIL(); });
   EXPECT_EQ(executor->PostAt(executor->Now(), [] { FAIL(); }), 0u);
+}
+
+TEST(ThreadExecutor, AForkedChildDropsItsTasksAndDestroysItWithoutWaitingForItsThreads) {
+  auto executor = NewThreadExecutor({.threads = 2});
+  EXPECT_TRUE(testing::PassesInChild([&] {
+    bool destroyed = false;
+    executor->Post([guard = absl::MakeCleanup([&] { destroyed = true; })] {});
+    EXPECT_TRUE(destroyed);
+    EXPECT_EQ(executor->PostAt(executor->Now(), [] {}), 0u);
+    EXPECT_NE(executor->Random(), executor->Random());
+    executor->Stop();
+    executor.reset();
+  }));
+  absl::Notification ran;
+  executor->Post([&] { ran.Notify(); });
+  ran.WaitForNotification();
 }
 
 TEST(ThreadExecutor, ItsClockNeverGoesBackAndItsRandomNumbersDiffer) {

@@ -4,7 +4,9 @@
 #include <memory>
 
 #include "absl/time/clock.h"
+#include "core/runtime/forget.h"
 #include "core/runtime/thread_name.h"
+#include "tideway/process_mark.h"
 
 namespace tideway {
 namespace {
@@ -23,9 +25,40 @@ uint64_t Entropy() {
   return (uint64_t{device()} << 32) | device();
 }
 
+// The threads, as long as they are this process's. A forked child has none of them, and their locks may be held for ever.
+class ThreadExecutor final : public Executor {
+ public:
+  explicit ThreadExecutor(const ThreadExecutorOptions& options)
+      : threads_(std::make_unique<ExecutorThreads>(options)) {}
+  ~ThreadExecutor() override {
+    if (process_.IsHere()) {
+      threads_->Stop();  // before the pointer, by which tasks come here, goes
+    } else {
+      Forget(threads_);
+    }
+  }
+
+  absl::Time Now() const override { return threads_->Now(); }
+  uint64_t Random() override { return process_.IsHere() ? threads_->Random() : Entropy(); }
+  void Post(Task task) override {
+    if (process_.IsHere()) threads_->Post(std::move(task));
+  }
+  TimerId PostAt(absl::Time when, Task task) override {
+    return process_.IsHere() ? threads_->PostAt(when, std::move(task)) : 0;
+  }
+  bool Cancel(TimerId timer) override { return process_.IsHere() && threads_->Cancel(timer); }
+  void Stop() override {
+    if (process_.IsHere()) threads_->Stop();
+  }
+
+ private:
+  const ProcessMark process_;
+  std::unique_ptr<ExecutorThreads> threads_;
+};
+
 }  // namespace
 
-ThreadExecutor::ThreadExecutor(const ThreadExecutorOptions& options)
+ExecutorThreads::ExecutorThreads(const ThreadExecutorOptions& options)
     : steady_start_(std::chrono::steady_clock::now()),
       wall_start_(absl::Now()),
       random_(Entropy()) {
@@ -35,32 +68,32 @@ ThreadExecutor::ThreadExecutor(const ThreadExecutorOptions& options)
   threads_.emplace_back([this] { RunTimers(); });
 }
 
-ThreadExecutor::~ThreadExecutor() { Stop(); }
+ExecutorThreads::~ExecutorThreads() { Stop(); }
 
 // The wall clock at the start plus what the steady clock counted since: it never jumps back.
-absl::Time ThreadExecutor::Now() const {
+absl::Time ExecutorThreads::Now() const {
   return wall_start_ + absl::FromChrono(std::chrono::steady_clock::now() - steady_start_);
 }
 
-uint64_t ThreadExecutor::Random() {
+uint64_t ExecutorThreads::Random() {
   absl::MutexLock lock(&random_mutex_);
   return random_();
 }
 
-void ThreadExecutor::Post(Task task) {
+void ExecutorThreads::Post(Task&& task) {
   absl::MutexLock lock(&mutex_);
-  // After Stop the parameter is destroyed by the caller, when the lock is free again.
+  // After Stop the task is destroyed by the caller, when the lock is free again.
   if (!stopped_) Enqueue(std::move(task));
 }
 
-void ThreadExecutor::Enqueue(Task task) {
+void ExecutorThreads::Enqueue(Task&& task) {
   queue_.push_back(std::move(task));
   noticed_.store(true, std::memory_order_release);
   // The polling worker takes the first task by itself.
   if (sleeping_ > 0 && queue_.size() > (polling_ ? 1u : 0u)) work_.Signal();
 }
 
-TimerId ThreadExecutor::PostAt(absl::Time when, Task task) {
+TimerId ExecutorThreads::PostAt(absl::Time when, Task&& task) {
   absl::MutexLock lock(&timer_mutex_);
   if (timers_stopped_) return 0;
   const TimerId id = next_timer_++;
@@ -71,7 +104,7 @@ TimerId ThreadExecutor::PostAt(absl::Time when, Task task) {
   return id;
 }
 
-bool ThreadExecutor::Cancel(TimerId timer) {
+bool ExecutorThreads::Cancel(TimerId timer) {
   Task task;  // destroyed after the lock is free: its destructor may call back
   absl::MutexLock lock(&timer_mutex_);
   auto due = due_.find(timer);
@@ -83,7 +116,7 @@ bool ThreadExecutor::Cancel(TimerId timer) {
   return true;
 }
 
-void ThreadExecutor::Stop() {
+void ExecutorThreads::Stop() {
   {
     absl::MutexLock lock(&mutex_);
     stopped_ = true;
@@ -112,7 +145,7 @@ void ThreadExecutor::Stop() {
   due_.clear();
 }
 
-void ThreadExecutor::RunWorker() {
+void ExecutorThreads::RunWorker() {
   NameThisThread("tideway-worker");
   Task task;
   while (NextTask(task)) {
@@ -121,7 +154,7 @@ void ThreadExecutor::RunWorker() {
   }
 }
 
-bool ThreadExecutor::NextTask(Task& task) {
+bool ExecutorThreads::NextTask(Task& task) {
   absl::MutexLock lock(&mutex_);
   bool polled = false;
   while (!stopped_ && queue_.empty()) {
@@ -139,7 +172,7 @@ bool ThreadExecutor::NextTask(Task& task) {
   return true;
 }
 
-void ThreadExecutor::PollForTask() {
+void ExecutorThreads::PollForTask() {
   polling_ = true;
   noticed_.store(false, std::memory_order_relaxed);
   mutex_.Unlock();
@@ -151,7 +184,7 @@ void ThreadExecutor::PollForTask() {
   polling_ = false;
 }
 
-void ThreadExecutor::RunTimers() {
+void ExecutorThreads::RunTimers() {
   NameThisThread("tideway-timer");
   absl::MutexLock lock(&timer_mutex_);
   while (!timers_stopped_) {

@@ -1,5 +1,5 @@
-// ThreadExecutor: the Executor of production. Its .cc is the one file of the core that reads the
-// clock, draws entropy and starts threads.
+// ExecutorThreads: what is behind NewThreadExecutor, the Executor of production. Its .cc is the one
+// file of the core that reads the clock, draws entropy and starts threads.
 //
 // Worker threads share one queue. A worker that runs out of tasks polls for a few microseconds
 // before it blocks (one worker at a time does, so an idle process costs nothing and a busy one
@@ -27,17 +27,18 @@
 
 namespace tideway {
 
-class ThreadExecutor final : public Executor {
+// The methods are those of Executor.
+class ExecutorThreads {
  public:
-  explicit ThreadExecutor(const ThreadExecutorOptions& options);
-  ~ThreadExecutor() override;
+  explicit ExecutorThreads(const ThreadExecutorOptions& options);
+  ~ExecutorThreads();
 
-  absl::Time Now() const override;
-  uint64_t Random() override;
-  void Post(Task task) override;
-  TimerId PostAt(absl::Time when, Task task) override;
-  bool Cancel(TimerId timer) override;
-  void Stop() override;
+  absl::Time Now() const;
+  uint64_t Random();
+  void Post(Task&& task);
+  TimerId PostAt(absl::Time when, Task&& task);
+  bool Cancel(TimerId timer);
+  void Stop();
 
  private:
   using TimerKey = std::pair<absl::Time, TimerId>;
@@ -48,7 +49,7 @@ class ThreadExecutor final : public Executor {
   // false).
   bool NextTask(Task& task);
   void PollForTask() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Enqueue(Task task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Enqueue(Task&& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::chrono::steady_clock::time_point steady_start_;
   const absl::Time wall_start_;

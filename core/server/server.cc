@@ -4,8 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "core/runtime/forget.h"
 #include "core/server/listeners.h"
 #include "core/server/server_core.h"
+#include "tideway/process_mark.h"
 
 namespace tideway {
 namespace {
@@ -18,28 +20,36 @@ class ServerImpl final : public Server {
         core_(std::move(core)),
         layout_(layout),
         index_(index),
-        listeners_(
+        listeners_(std::make_unique<Listeners>(
             runtime,
             [core = core_](std::shared_ptr<Connection> c) { return core->Accept(std::move(c)); },
-            [core = core_](const wire::Offer& offer) { core->SetOffer(offer); }) {}
+            [core = core_](const wire::Offer& offer) { core->SetOffer(offer); })) {}
 
-  ~ServerImpl() override { Stop(); }
+  ~ServerImpl() override {
+    if (process_.IsHere()) {
+      Stop();
+    } else {
+      Forget(listeners_);
+      Forget(core_);
+    }
+  }
 
   absl::Status Listen(const std::vector<std::string>& addresses) {
-    absl::Status status = listeners_.Open(addresses);
+    absl::Status status = listeners_->Open(addresses);
     if (!status.ok()) return status;
-    for (const std::string& address : listeners_.addresses()) {
+    for (const std::string& address : listeners_->addresses()) {
       runtime_->Log(LogLevel::kInfo, absl::StrCat("server ", index_, " listens on ", address));
     }
     core_->StartTimers();
     return absl::OkStatus();
   }
 
-  std::vector<std::string> addresses() const override { return listeners_.addresses(); }
+  std::vector<std::string> addresses() const override { return listeners_->addresses(); }
 
-  ServerStats stats() const override { return core_->stats(); }
+  ServerStats stats() const override { return process_.IsHere() ? core_->stats() : ServerStats(); }
 
   absl::Status ReadParameters(absl::Span<float> destination) const override {
+    if (absl::Status here = process_.Check(); !here.ok()) return here;
     if (destination.size() != layout_.elements()) {
       return absl::InvalidArgumentError(absl::StrCat("destination has ", destination.size(),
                                                      " values, the layout ", layout_.elements()));
@@ -57,6 +67,7 @@ class ServerImpl final : public Server {
   }
 
   absl::StatusOr<std::string> Snapshot() override {
+    if (absl::Status here = process_.Check(); !here.ok()) return here;
     absl::Notification written;
     absl::StatusOr<std::string> result;
     core_->WriteSnapshot([&](absl::StatusOr<std::string> folder) {
@@ -68,16 +79,18 @@ class ServerImpl final : public Server {
   }
 
   void Stop() override {
-    listeners_.Close();
+    if (!process_.IsHere()) return;
+    listeners_->Close();
     core_->Stop();
   }
 
  private:
   Runtime* const runtime_;
-  const std::shared_ptr<ServerCore> core_;
+  const ProcessMark process_;
+  std::shared_ptr<ServerCore> core_;
   const Layout layout_;
   const uint32_t index_;
-  Listeners listeners_;
+  std::unique_ptr<Listeners> listeners_;
 };
 
 absl::StatusOr<std::unique_ptr<Server>> StartWith(Runtime* runtime, ServerOptions options,
@@ -99,11 +112,13 @@ absl::StatusOr<std::unique_ptr<Server>> StartWith(Runtime* runtime, ServerOption
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(Runtime* runtime, ServerOptions options,
                                                       const Layout& layout,
                                                       absl::Span<const float> initial) {
+  if (absl::Status here = runtime->CheckProcess(); !here.ok()) return here;
   return StartWith(runtime, std::move(options), layout, initial, nullptr);
 }
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Recover(Runtime* runtime, ServerOptions options,
                                                         const Layout& layout) {
+  if (absl::Status here = runtime->CheckProcess(); !here.ok()) return here;
   if (options.snapshot_dir.empty()) {
     return absl::InvalidArgumentError("recovering needs a snapshot_dir");
   }

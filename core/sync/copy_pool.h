@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "core/sync/chunk_table.h"
 #include "core/sync/weight_copy.h"
+#include "tideway/process_mark.h"
 
 namespace tideway::sync {
 
@@ -28,8 +29,11 @@ class CopyPool {
   // One that is cut as `table` says. Null: all are taken. RESOURCE_EXHAUSTED: the system has no memory for it.
   absl::StatusOr<std::unique_ptr<WeightCopy>> Take(const std::shared_ptr<const ChunkTable>& table);
   void Give(std::unique_ptr<WeightCopy> copy);
+  // Whether this process may give and take, and no forked child does.
+  bool IsHere() const { return process_.IsHere(); }
 
  private:
+  const ProcessMark process_;
   const size_t copies_max_;
   const std::function<void()> on_free_;
   absl::Mutex mutex_;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/types/span.h"
+#include "core/runtime/forget.h"
 #include "core/sync/copy_pool.h"
 #include "core/sync/weight_copy.h"
 #include "tideway/subscriber.h"
@@ -19,7 +20,13 @@ class InstalledWeights final : public Weights {
   InstalledWeights(WeightVersionId id, std::unique_ptr<WeightCopy> copy,
                    std::shared_ptr<CopyPool> pool)
       : id_(id), copy_(std::move(copy)), pool_(std::move(pool)) {}
-  ~InstalledWeights() override { pool_->Give(std::move(copy_)); }
+  ~InstalledWeights() override {
+    if (pool_->IsHere()) {
+      pool_->Give(std::move(copy_));
+    } else {
+      Forget(pool_);
+    }
+  }
   InstalledWeights(const InstalledWeights&) = delete;
   InstalledWeights& operator=(const InstalledWeights&) = delete;
 
@@ -33,7 +40,7 @@ class InstalledWeights final : public Weights {
  private:
   const WeightVersionId id_;
   std::unique_ptr<WeightCopy> copy_;
-  const std::shared_ptr<CopyPool> pool_;
+  std::shared_ptr<CopyPool> pool_;
 };
 
 }  // namespace tideway::sync

@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/runtime/forget.h"
 #include "core/sync/publisher_core.h"
+#include "tideway/process_mark.h"
 
 namespace tideway {
 namespace {
@@ -12,7 +14,14 @@ class PublisherImpl final : public Publisher {
  public:
   PublisherImpl(Runtime* runtime, std::shared_ptr<sync::PublisherCore> core)
       : runtime_(runtime), core_(std::move(core)) {}
-  ~PublisherImpl() override { Stop(); }
+  ~PublisherImpl() override {
+    if (process_.IsHere()) {
+      Stop();
+    } else {
+      Forget(listeners_);
+      Forget(core_);
+    }
+  }
 
   absl::Status Listen(const std::vector<std::string>& addresses) {
     for (const std::string& address : addresses) {
@@ -29,10 +38,14 @@ class PublisherImpl final : public Publisher {
   uint64_t epoch() const override { return core_->epoch(); }
   absl::StatusOr<PublishReport> Publish(uint64_t version,
                                         absl::Span<const WeightView> weights) override {
+    if (absl::Status here = process_.Check(); !here.ok()) return here;
     return core_->Publish(version, weights);
   }
-  PublisherStats stats() const override { return core_->stats(); }
+  PublisherStats stats() const override {
+    return process_.IsHere() ? core_->stats() : PublisherStats();
+  }
   void Stop() override {
+    if (!process_.IsHere()) return;
     listeners_.clear();
     core_->Stop();
   }
@@ -54,7 +67,8 @@ class PublisherImpl final : public Publisher {
   }
 
   Runtime* const runtime_;
-  const std::shared_ptr<sync::PublisherCore> core_;
+  const ProcessMark process_;
+  std::shared_ptr<sync::PublisherCore> core_;
   std::vector<std::string> addresses_;
   std::vector<std::unique_ptr<Listener>> listeners_;
 };
@@ -64,6 +78,7 @@ class PublisherImpl final : public Publisher {
 absl::StatusOr<std::unique_ptr<Publisher>> Publisher::Start(Runtime* runtime,
                                                             PublisherOptions options,
                                                             const WeightLayout& layout) {
+  if (absl::Status here = runtime->CheckProcess(); !here.ok()) return here;
   auto core = sync::PublisherCore::Create(runtime, options, layout);
   if (!core.ok()) return core.status();
   auto publisher = std::make_unique<PublisherImpl>(runtime, *std::move(core));

@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "core/runtime/forget.h"
 #include "core/sync/subscriber_core.h"
+#include "tideway/process_mark.h"
 #include "tideway/transport_report.h"
 
 namespace tideway {
@@ -13,17 +15,30 @@ namespace {
 class SubscriberImpl final : public Subscriber {
  public:
   explicit SubscriberImpl(std::shared_ptr<sync::SubscriberCore> core) : core_(std::move(core)) {}
-  ~SubscriberImpl() override { Close(); }
+  ~SubscriberImpl() override {
+    if (process_.IsHere()) {
+      Close();
+    } else {
+      Forget(core_);
+    }
+  }
 
-  WeightsPtr current() const override { return core_->current(); }
+  WeightsPtr current() const override { return process_.IsHere() ? core_->current() : nullptr; }
   void WhenNewer(WeightVersionId than, absl::Time deadline, Done done) override {
+    // In a forked child no thread would ever complete it.
+    if (absl::Status here = process_.Check(); !here.ok()) return done(std::move(here));
     core_->WhenNewer(than, deadline, std::move(done));
   }
-  SubscriberStats stats() const override { return core_->stats(); }
-  void Close() override { core_->Close(); }
+  SubscriberStats stats() const override {
+    return process_.IsHere() ? core_->stats() : SubscriberStats();
+  }
+  void Close() override {
+    if (process_.IsHere()) core_->Close();
+  }
 
  private:
-  const std::shared_ptr<sync::SubscriberCore> core_;
+  const ProcessMark process_;
+  std::shared_ptr<sync::SubscriberCore> core_;
 };
 
 absl::Status CheckOptions(const SubscriberOptions& options) {
@@ -49,6 +64,7 @@ absl::Status CheckOptions(const SubscriberOptions& options) {
 absl::StatusOr<std::unique_ptr<Subscriber>> Subscriber::Start(Runtime* runtime,
                                                               SubscriberOptions options,
                                                               const WeightLayout& layout) {
+  if (absl::Status here = runtime->CheckProcess(); !here.ok()) return here;
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   const absl::StatusOr<Uri> uri = Uri::Parse(options.publisher);
   if (!uri.ok()) return uri.status();

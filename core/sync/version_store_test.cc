@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/runtime/fork_testing.h"
 #include "core/sync/copy_pool.h"
+#include "core/sync/installed_weights.h"
 #include "core/sync/weights_testing.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -168,6 +170,21 @@ TEST(CopyPool, LendsAtMostSoManyAndTellsWhenOneComesBack) {
   pool.Give(std::move(first));
   EXPECT_EQ(freed, 1);
   EXPECT_EQ((*pool.Take(table)).get(), address);
+}
+
+// What is told there takes locks that may be held for ever.
+TEST(CopyPool, NothingIsToldInAForkedChildThatDropsAVersion) {
+  const auto table = std::make_shared<const ChunkTable>(*ChunkTable::Create(SmallWeights(), 64));
+  int freed = 0;
+  auto pool = std::make_shared<CopyPool>(1, [&freed] { ++freed; });
+  auto weights =
+      std::make_shared<const InstalledWeights>(WeightVersionId{1, 1}, *pool->Take(table), pool);
+  EXPECT_TRUE(tideway::testing::PassesInChild([&] {
+    weights.reset();
+    EXPECT_EQ(freed, 0);
+  }));
+  weights.reset();
+  EXPECT_EQ(freed, 1);
 }
 
 TEST(CopyPool, CopiesOfAFormerCutMakeRoom) {

@@ -13,6 +13,9 @@
 // Stop: Stop() returns after the last task has returned; tasks still queued are destroyed unrun. It must not
 // be called from a task.
 //
+// fork: a child has none of the threads. What it posts to its parent's NewThreadExecutor is dropped, and stopping or destroying that one
+// waits for nothing.
+//
 //   auto executor = tideway::NewThreadExecutor({.threads = 2});
 //   executor->Post([] { ... });
 //   executor->PostAt(executor->Now() + absl::Seconds(1), [] { ... });

@@ -16,7 +16,7 @@
 //
 // What a peer sends is never trusted: a bad frame closes its connection with a reason in the log; all others go on.
 //
-// Stop refuses new subscribers and closes the others. The destructor stops. Statuses: see each method.
+// Stop refuses new subscribers and closes the others. The destructor stops. Statuses: see each method; in a forked child, runtime.h.
 //
 //   auto publisher = tideway::Publisher::Start(&runtime, {.listen = {"tcp://0.0.0.0:7000"}}, *layout);
 //   auto report = (*publisher)->Publish(step, {{"embed", tideway::WeightType::kBf16, {32000, 4096}, embed.data()}, ...});

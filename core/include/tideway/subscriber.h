@@ -9,7 +9,8 @@
 //   absl::Span<const std::byte> embed = weights->tensor(0);
 //
 // Threads: every method may be called from any thread, also from a completion. Nothing blocks. Completions fire exactly once, never
-// inside the call that caused them, one at a time per subscriber, on the runtime's executor. A reference may be dropped anywhere.
+// inside the call that caused them, one at a time per subscriber, on the runtime's executor. A reference may be dropped anywhere, and in a
+// forked child too, which may read it; all else fails there (runtime.h).
 //
 // Connections. It connects, and connects again for as long as it lives, with jittered backoff; a publisher that comes back has another
 // epoch, and then the whole is sent. In the meantime the version in use stays in use. It gives up only where trying again can't help:
