@@ -16,6 +16,15 @@ namespace {
 // another thread.
 constexpr size_t kDirectBytesMax = size_t{32} << 10;
 
+BufferView<asio::const_buffer> View(absl::Span<const asio::const_buffer> parts) {
+  return {parts.data(), parts.data() + parts.size()};
+}
+
+std::array<asio::mutable_buffer, 2> Buffers(const std::array<absl::Span<std::byte>, 2>& places) {
+  return {asio::mutable_buffer(places[0].data(), places[0].size()),
+          asio::mutable_buffer(places[1].data(), places[1].size())};
+}
+
 }  // namespace
 
 std::string EndpointText(const asio::ip::tcp::endpoint& endpoint) {
@@ -105,12 +114,42 @@ void TcpConnection::WriteOut() {
 void TcpConnection::StartWrite() {
   if (writer_.empty() || write_failed_) return;
   writing_ = true;
-  const absl::Span<const asio::const_buffer> parts = writer_.Gather();
+  if (writer_.InLargeMessage()) {
+    loop_->writes().Ask([self = Self()] { self->WriteInTurn(); });
+    return;
+  }
   socket_->async_write_some(
-      BufferView<asio::const_buffer>{parts.data(), parts.data() + parts.size()},
+      View(writer_.Gather()),
       WithMemory(write_memory_, [self = Self()](const asio::error_code& error, size_t bytes) {
         self->OnWritten(error, bytes);
+        if (!self->writing_ && !self->closed()) self->StartWrite();
       }));
+}
+
+void TcpConnection::WriteInTurn() {
+  if (closed()) return loop_->writes().Pass();
+  asio::error_code error;
+  const auto parts = View(writer_.Gather());
+  const size_t bytes = socket_->write_some(parts, error);
+  const bool full =
+      error == asio::error::would_block || (!error && bytes < asio::buffer_size(parts));
+  const size_t messages = writer_.ops().size();
+  OnWritten(error == asio::error::would_block ? asio::error_code() : error, bytes);
+  const bool going_on = !full && !closed() && !write_failed_ && writer_.ops().size() == messages;
+  if (going_on) {
+    writing_ = true;
+    loop_->writes().Again([self = Self()] { self->WriteInTurn(); });
+    return;
+  }
+  loop_->writes().Pass();
+  if (closed() || write_failed_) return;
+  if (!full) return StartWrite();
+  writing_ = true;
+  socket_->async_wait(asio::ip::tcp::socket::wait_write,
+                      WithMemory(write_memory_, [self = Self()](const asio::error_code&) {
+                        self->writing_ = false;
+                        if (!self->closed()) self->StartWrite();
+                      }));
 }
 
 void TcpConnection::OnWritten(const asio::error_code& error, size_t bytes) {
@@ -125,7 +164,6 @@ void TcpConnection::OnWritten(const asio::error_code& error, size_t bytes) {
   }
   writer_.Advance(bytes, finished_);
   FinishSends();
-  StartWrite();
 }
 
 void TcpConnection::Start(std::shared_ptr<Receiver> receiver) {
@@ -159,30 +197,51 @@ void TcpConnection::OnFirstBytes() {
 }
 
 void TcpConnection::StartRead() {
-  const auto places = reader_.Prepare();
-  const std::array<asio::mutable_buffer, 2> buffers = {
-      asio::mutable_buffer(places[0].data(), places[0].size()),
-      asio::mutable_buffer(places[1].data(), places[1].size())};
+  if (reader_.InLargePayload()) {
+    loop_->reads().Ask([self = Self()] { self->ReadInTurn(); });
+    return;
+  }
   socket_->async_read_some(
-      buffers,
+      Buffers(reader_.Prepare()),
       WithMemory(read_memory_, [self = Self()](const asio::error_code& error, size_t bytes) {
-        self->OnRead(error, bytes);
+        if (self->OnRead(error, bytes)) self->StartRead();
       }));
 }
 
-void TcpConnection::OnRead(const asio::error_code& error, size_t bytes) {
-  if (closed() || closing_) return;  // closing: its task is on the way
+void TcpConnection::ReadInTurn() {
+  if (closed() || closing_) return loop_->reads().Pass();
+  asio::error_code error;
+  const auto places = Buffers(reader_.Prepare());
+  const size_t bytes = socket_->read_some(places, error);
+  const bool drained = error == asio::error::would_block;
+  const bool more = drained || OnRead(error, bytes);
+  if (more && !drained && reader_.InLargePayload()) {
+    loop_->reads().Again([self = Self()] { self->ReadInTurn(); });
+    return;
+  }
+  loop_->reads().Pass();
+  if (!more) return;
+  if (!drained) return StartRead();
+  socket_->async_wait(asio::ip::tcp::socket::wait_read,
+                      WithMemory(read_memory_, [self = Self()](const asio::error_code&) {
+                        if (!self->closed() && !self->closing_) self->StartRead();
+                      }));
+}
+
+bool TcpConnection::OnRead(const asio::error_code& error, size_t bytes) {
+  if (closed() || closing_) return false;  // closing: its task is on the way
   if (error) {
     CloseOnLoop(ReasonFor(error));
-    return;
+    return false;
   }
   const absl::Status status = reader_.Consume(bytes, *receiver_, closing_);
   if (!status.ok()) {
     CloseForStreamError(status);
-  } else if (!closing_) {
-    Flush();  // what the callbacks sent goes out before anything else is waited for
-    StartRead();
+    return false;
   }
+  if (closing_) return false;
+  Flush();  // what the callbacks sent goes out before anything else is waited for
+  return !closed();
 }
 
 void TcpConnection::CloseOnLoop(const absl::Status& reason) {

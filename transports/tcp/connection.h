@@ -57,10 +57,13 @@ class TcpConnection final : public QueuedConnection {
   }
   void OnSentDirectly();
   void StartWrite();
+  void WriteInTurn();
   void OnWritten(const asio::error_code& error, size_t bytes);
   void OnFirstBytes();
   void StartRead();
-  void OnRead(const asio::error_code& error, size_t bytes);
+  void ReadInTurn();
+  // False: nothing more is to be read.
+  bool OnRead(const asio::error_code& error, size_t bytes);
 
   // What SendDirectly has written and the progress thread has not yet heard of. The socket's number is -1 once it is
   // closed; the mutex is held over the system call, which does not block, so that nobody else gets that number.

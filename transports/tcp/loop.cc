@@ -20,6 +20,8 @@ Loop::Loop(Executor* executor, LogSink log)
       log_(std::move(log)),
       io_(std::make_unique<asio::io_context>(1)),
       work_(asio::make_work_guard(*io_)),
+      reads_(io_.get()),
+      writes_(io_.get()),
       thread_([this] { Run(); }) {}
 
 Loop::~Loop() { Stop(); }

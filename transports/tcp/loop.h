@@ -23,6 +23,7 @@
 #include "core/runtime/strand.h"
 #include "tideway/executor.h"
 #include "tideway/log.h"
+#include "transports/tcp/turns.h"
 
 namespace tideway::tcp {
 
@@ -41,6 +42,8 @@ class Loop {
 
   asio::io_context& io() { return *io_; }
   Executor& executor() { return *executor_; }
+  Turns& reads() { return reads_; }
+  Turns& writes() { return writes_; }
   void Log(LogLevel level, absl::string_view text) const;
 
   // Runs `task` on the loop's thread. False (and `task` untouched) once the loop has ended.
@@ -74,6 +77,8 @@ class Loop {
   const LogSink log_;
   std::unique_ptr<asio::io_context> io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
+  Turns reads_;
+  Turns writes_;
   std::atomic<int> spin_us_{0};
   std::atomic<bool> stopping_{false};
   std::atomic<std::thread::id> loop_thread_;

@@ -22,6 +22,7 @@
 #include "absl/types/span.h"
 #include "tideway/transport.h"
 #include "transports/tcp/frame.h"
+#include "transports/tcp/turns.h"
 
 namespace tideway::tcp {
 
@@ -39,6 +40,11 @@ class Reader {
 
   // Fails the landing that waits for more bytes, if there is one.
   void Fail(const absl::Status& reason);
+
+  // Much of a payload is still to come.
+  bool InLargePayload() const {
+    return landing_active_ && landing_.destination.size() - landed_bytes_ > kLargeBytes;
+  }
 
   bool InMidMessage() const { return landing_active_ || begin_ != end_; }
 

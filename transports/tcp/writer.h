@@ -17,6 +17,7 @@
 #include "core/runtime/send_queue.h"
 #include "tideway/transport.h"
 #include "transports/tcp/frame.h"
+#include "transports/tcp/turns.h"
 
 namespace tideway::tcp {
 
@@ -31,6 +32,11 @@ class Writer {
   // What to write next: many small messages or a part of a large one. Valid until the next call of
   // a method. REQUIRES: !empty().
   absl::Span<const asio::const_buffer> Gather();
+
+  // The front message has much left. REQUIRES: !empty().
+  bool InLargeMessage() {
+    return kPrefixBytes + ops_.front().bytes() - front_written_bytes_ > kLargeBytes;
+  }
 
   // `bytes` of the gather list were written. Messages that are out move to `finished`.
   void Advance(size_t bytes, RingQueue<SendOp>& finished);
