@@ -6,17 +6,30 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/client/pull_lane.h"
+#include "core/wire/payload_scan.h"
 
 namespace tideway {
 namespace {
 
 // What the transport's thread checks by itself: so little always, so much (about 50 us) while nothing else arrives.
-constexpr uint32_t kElementsAtOnce = 4096;
-constexpr uint32_t kElementsAlone = uint32_t{1} << 19;
+constexpr size_t kBytesAtOnce = size_t{16} << 10;
+constexpr size_t kBytesAlone = size_t{2} << 20;
 
 constexpr size_t kAnyFragmentBytesMax = EncodedBytesMax(kFragmentBytesMax / sizeof(float));
 
 absl::Status Bad(const std::string& what) { return absl::InvalidArgumentError(what); }
+
+// An answer that lands where the user wants it.
+struct ArrivingAnswer {
+  wire::FrameHeader header;
+  wire::PayloadScanner scanner;
+
+  absl::Status Check() {
+    const bool hashed = (header.flags & wire::kFlagUnhashed) == 0;
+    if (!hashed || scanner.Finish().hash == header.payload_hash) return absl::OkStatus();
+    return wire::DamagedPayload(header);
+  }
+};
 
 }  // namespace
 
@@ -69,13 +82,18 @@ absl::StatusOr<Landing> PullLane::LandInPlace(const wire::FrameHeader& reply, Ta
   landing.destination =
       absl::MakeSpan(reinterpret_cast<std::byte*>(target.destination.data()), bytes);
   shared_->answers_arriving.fetch_add(1);
-  landing.done = [this, reply, payload = landing.destination](absl::Status status) {
+  auto answer = std::make_unique<ArrivingAnswer>(
+      ArrivingAnswer{reply, wire::PayloadScanner(landing.destination)});
+  if ((reply.flags & wire::kFlagUnhashed) == 0) {
+    landing.progress = [scanner = &answer->scanner](size_t landed) { scanner->Advance(landed); };
+  }
+  landing.done = [this, answer = std::move(answer)](absl::Status status) {
     const bool alone = shared_->answers_arriving.fetch_sub(1) == 1;
-    Arrived arrived{.id = reply.sequence, .header = reply};
+    Arrived arrived{.id = answer->header.sequence, .header = answer->header};
     // While nothing else arrives, this thread has nothing better to do than to look at what is still in its cache.
-    if (status.ok() &&
-        (reply.elements <= kElementsAtOnce || (alone && reply.elements <= kElementsAlone))) {
-      arrived.checked = wire::CheckPayload(reply, payload);
+    const size_t left = answer->scanner.left();
+    if (status.ok() && (left <= kBytesAtOnce || (alone && left <= kBytesAlone))) {
+      arrived.checked = answer->Check();
     }
     shared_->tasks.OnStateNow([this, arrived = std::move(arrived), status = std::move(status)] {
       OnLanded(arrived, status);

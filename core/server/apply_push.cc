@@ -15,27 +15,24 @@ constexpr uint32_t kElementsAtOnce = 4096;
 constexpr uint32_t kElementsAlone = uint32_t{1} << 19;  // about 200 us
 
 // The hash of a push, if it has one. `finite`: the payload is fp32 values, and they were looked through on the way.
-absl::Status CheckPush(const wire::FrameHeader& header, absl::Span<const std::byte> payload,
-                       bool& finite) {
-  const bool hashed = (header.flags & wire::kFlagUnhashed) == 0;
-  if (!hashed || header.codec != kIdentityWireId || payload.size() % sizeof(float) != 0) {
-    return wire::CheckPayload(header, payload);
-  }
-  const wire::PayloadScan scan = wire::ScanFloats(payload);
-  if (scan.hash != header.payload_hash) return wire::CheckPayload(header, payload);
-  finite = scan.finite;
+absl::Status CheckPush(ArrivedPush& push, bool& finite) {
+  const wire::FrameHeader& header = push.header;
+  if ((header.flags & wire::kFlagUnhashed) != 0) return absl::OkStatus();
+  const wire::PayloadScan scan = push.scanner.Finish();
+  if (scan.hash != header.payload_hash) return wire::DamagedPayload(header);
+  finite =
+      header.codec == kIdentityWireId && header.payload_bytes % sizeof(float) == 0 && scan.finite;
   return absl::OkStatus();
 }
 
 }  // namespace
 
-void ServerCore::HandlePush(std::shared_ptr<Session> session, const wire::FrameHeader& header,
-                            Buffer payload, StageMarks<ServerPushTimes> marks) {
-  marks.Mark(&ServerPushTimes::landed);
+void ServerCore::HandlePush(std::unique_ptr<ArrivedPush> push) {
+  push->marks.Mark(&ServerPushTimes::landed);
+  const wire::FrameHeader& header = push->header;
   Slot& slot = this->slot(header.fragment);
-  auto apply = [self = shared_from_this(), &slot, session = std::move(session), header,
-                payload = std::move(payload), marks = std::move(marks)] {
-    if (!self->stopped_) self->ApplyPush(slot, session, header, payload, marks);
+  auto apply = [self = shared_from_this(), &slot, push = std::move(push)] {
+    if (!self->stopped_) self->ApplyPush(slot, *push);
   };
   // This is the transport's thread. While nothing else arrives, it has nothing better to do than to step, with the payload still
   // in its cache; and stepping few elements always takes less than a hop to another thread.
@@ -47,12 +44,14 @@ void ServerCore::HandlePush(std::shared_ptr<Session> session, const wire::FrameH
   }
 }
 
-void ServerCore::ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
-                           const wire::FrameHeader& header, const Buffer& payload,
-                           const StageMarks<ServerPushTimes>& marks) {
+void ServerCore::ApplyPush(Slot& slot, ArrivedPush& push) {
+  const std::shared_ptr<Session>& session = push.session;
+  const wire::FrameHeader& header = push.header;
+  const absl::Span<const std::byte> payload = std::as_const(push.payload).span();
+  const StageMarks<ServerPushTimes>& marks = push.marks;
   marks.Mark(&ServerPushTimes::apply_begun);
   bool finite = false;
-  absl::Status status = CheckPush(header, payload.span(), finite);
+  absl::Status status = CheckPush(push, finite);
   if (!status.ok()) return session->Refuse(status);
   Worker& worker = *session->worker();
   const uint64_t incarnation = session->identity().incarnation;
@@ -67,7 +66,7 @@ void ServerCore::ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
                                      .base_version = header.base_version,
                                      .active_workers = std::max(1u, workers_.active_count()),
                                      .codec = session->identity().CodecUp(header.codec),
-                                     .payload = payload.span(),
+                                     .payload = payload,
                                      .known_finite = finite,
                                      .marks = &marks},
                                     pool_);

@@ -22,6 +22,7 @@
 #include "absl/synchronization/mutex.h"
 #include "core/runtime/stage_marks.h"
 #include "core/runtime/strand.h"
+#include "core/server/arrived_push.h"
 #include "core/server/difference_codecs.h"
 #include "core/server/exposed_area.h"
 #include "core/server/fragment.h"
@@ -70,8 +71,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   StageMarks<ServerPushTimes> NewMarks() {
     return StageMarks<ServerPushTimes>(options_.on_push_times ? &executor() : nullptr);
   }
-  void HandlePush(std::shared_ptr<Session> session, const wire::FrameHeader& header, Buffer payload,
-                  StageMarks<ServerPushTimes> marks);
+  void HandlePush(std::unique_ptr<ArrivedPush> push);
   void HandlePull(const std::shared_ptr<Session>& session, const wire::FrameHeader& header);
   void HandleRequest(const std::shared_ptr<Session>& session, uint64_t sequence,
                      const wire::ControlRequest& request);
@@ -118,9 +118,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::vector<std::shared_ptr<Session>> Sessions() const;
   std::vector<std::shared_ptr<Session>> SessionsOf(const Worker& worker) const;
 
-  void ApplyPush(Slot& slot, const std::shared_ptr<Session>& session,
-                 const wire::FrameHeader& header, const Buffer& payload,
-                 const StageMarks<ServerPushTimes>& marks);
+  void ApplyPush(Slot& slot, ArrivedPush& push);
   void TellTimes(const Worker& worker, const wire::FrameHeader& header,
                  const Fragment::PushOutput& output, ServerPushTimes& times);
   void CountPush(const Fragment::PushOutput& output);

@@ -203,15 +203,22 @@ absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
   }
   auto buffer = core_->pool().Take(bytes);
   if (!buffer.ok()) return Reject(buffer.status(), bytes);
-  absl::Span<std::byte> destination = buffer->span();
   core_->PushArrives();
-  auto marks = core_->NewMarks();
-  marks.Mark(&ServerPushTimes::arrived);
-  return Landing{destination, [self = shared_from_this(), header, marks = std::move(marks),
-                               buffer = *std::move(buffer)](absl::Status landed) mutable {
-                   if (!landed.ok()) return self->core_->PushLost();
-                   self->core_->HandlePush(self, header, std::move(buffer), std::move(marks));
-                 }};
+  auto push = std::make_unique<ArrivedPush>(
+      ArrivedPush{shared_from_this(), header, *std::move(buffer), core_->NewMarks(), {}});
+  push->marks.Mark(&ServerPushTimes::arrived);
+  Landing landing;
+  landing.destination = push->payload.span();
+  if ((header.flags & wire::kFlagUnhashed) == 0) {
+    push->scanner = wire::PayloadScanner(landing.destination);
+    landing.progress = [scanner = &push->scanner](size_t landed) { scanner->Advance(landed); };
+  }
+  landing.done = [push = std::move(push)](const absl::Status& landed) mutable {
+    ServerCore& core = *push->session->core_;
+    if (!landed.ok()) return core.PushLost();
+    core.HandlePush(std::move(push));
+  };
+  return landing;
 }
 
 absl::StatusOr<Landing> Session::LandPull(const wire::FrameHeader& header) {

@@ -95,6 +95,10 @@ absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t
 absl::Status CheckPayload(const FrameHeader& header, absl::Span<const std::byte> payload) {
   if ((header.flags & kFlagUnhashed) != 0) return absl::OkStatus();
   if (HashPayload(payload) == header.payload_hash) return absl::OkStatus();
+  return DamagedPayload(header);
+}
+
+absl::Status DamagedPayload(const FrameHeader& header) {
   return absl::DataLossError(absl::StrCat("payload of a ",
                                           TypeName(static_cast<FrameType>(header.type)),
                                           " frame is damaged: hash mismatch"));

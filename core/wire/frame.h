@@ -112,6 +112,8 @@ absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t
 
 // DATA_LOSS if the payload is not what the sender hashed. OK if it was not hashed.
 absl::Status CheckPayload(const FrameHeader& header, absl::Span<const std::byte> payload);
+// What that is then.
+absl::Status DamagedPayload(const FrameHeader& header);
 
 absl::string_view TypeName(FrameType type);
 absl::string_view VerdictName(Verdict verdict);

@@ -51,6 +51,11 @@ __attribute__((target("avx2"))) inline __m256i Load(const void* from) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 
+__attribute__((target("avx2"))) inline void Store(const Lanes& lanes, void* to) {
+  _mm256_store_si256(static_cast<__m256i*>(to), lanes.low);
+  _mm256_store_si256(static_cast<__m256i*>(to) + 1, lanes.high);
+}
+
 __attribute__((target("avx2"))) inline __m256i TakeIn(__m256i lanes, __m256i data, __m256i secret) {
   const __m256i keyed = _mm256_xor_si256(data, secret);
   const __m256i product = _mm256_mul_epu32(keyed, _mm256_srli_epi64(keyed, 32));
@@ -112,32 +117,46 @@ bool MayUseAvx2(absl::Span<const std::byte> payload) {
   return payload.size() > kShortBytes && __builtin_cpu_supports("avx2");
 }
 
-// `finite` means nothing where the bytes are no floats.
-__attribute__((target("avx2"))) PayloadScan ScanWithAvx2(absl::Span<const std::byte> payload) {
+constexpr uint64_t kStart[8] = {kPrime32[2], kPrime64[0], kPrime64[1], kPrime64[2],
+                                kPrime64[3], kPrime32[1], kPrime64[4], kPrime32[0]};
+
+// Takes in the whole blocks before `landed`, from `at` on; not the payload's last byte, which belongs to what comes at the end. Where
+// it has come to.
+__attribute__((target("avx2"))) size_t TakeInBlocks(absl::Span<const std::byte> payload, size_t at,
+                                                    size_t landed, uint64_t* kept_lanes,
+                                                    uint32_t* kept_largest) {
   const uint8_t* const secret = XXH3_kSecret;
-  alignas(32) const uint64_t start[8] = {kPrime32[2], kPrime64[0], kPrime64[1], kPrime64[2],
-                                         kPrime64[3], kPrime32[1], kPrime64[4], kPrime32[0]};
-  Lanes lanes = {Load(start), Load(start + 4)};
-  Lanes largest = {_mm256_setzero_si256(), _mm256_setzero_si256()};
-  const std::byte* next = payload.data();
-  const std::byte* const last = payload.data() + payload.size() - 1;
-  for (; last - next >= static_cast<ptrdiff_t>(kBlockBytes); next += kBlockBytes) {
+  Lanes lanes = {Load(kept_lanes), Load(kept_lanes + 4)};
+  Lanes largest = {Load(kept_largest), Load(kept_largest + 8)};
+  const size_t end = std::min(landed, payload.size() - 1);
+  for (; at + kBlockBytes <= end; at += kBlockBytes) {
     for (size_t i = 0; i < kStripesPerBlock; ++i) {
-      TakeInStripe(lanes, largest, next + i * kStripeBytes, secret + 8 * i);
+      TakeInStripe(lanes, largest, payload.data() + at + i * kStripeBytes, secret + 8 * i);
     }
     lanes.low = Scramble(lanes.low, Load(secret + 8 * kStripesPerBlock));
     lanes.high = Scramble(lanes.high, Load(secret + 8 * kStripesPerBlock + kStripeBytes / 2));
   }
-  for (size_t i = 0; last - next >= static_cast<ptrdiff_t>(kStripeBytes); ++i) {
-    TakeInStripe(lanes, largest, next, secret + 8 * i);
-    next += kStripeBytes;
+  Store(lanes, kept_lanes);
+  Store(largest, kept_largest);
+  return at;
+}
+
+// What is left behind the whole blocks.
+__attribute__((target("avx2"))) PayloadScan TakeInRest(absl::Span<const std::byte> payload,
+                                                       size_t at, const uint64_t* kept_lanes,
+                                                       const uint32_t* kept_largest) {
+  const uint8_t* const secret = XXH3_kSecret;
+  Lanes lanes = {Load(kept_lanes), Load(kept_lanes + 4)};
+  Lanes largest = {Load(kept_largest), Load(kept_largest + 8)};
+  const size_t end = payload.size() - 1;
+  for (size_t i = 0; at + kStripeBytes <= end; ++i, at += kStripeBytes) {
+    TakeInStripe(lanes, largest, payload.data() + at, secret + 8 * i);
   }
   // The last 64 bytes, some of which may have been taken in before.
-  TakeInStripe(lanes, largest, last + 1 - kStripeBytes,
+  TakeInStripe(lanes, largest, payload.data() + payload.size() - kStripeBytes,
                secret + XXH_SECRET_DEFAULT_SIZE - kStripeBytes - 7);
   alignas(32) uint64_t hashed[8];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(hashed), lanes.low);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(hashed + 4), lanes.high);
+  Store(lanes, hashed);
   return {.hash = Merge(hashed, payload.size()), .finite = LargestOf(largest) < kInfinity};
 }
 
@@ -169,18 +188,39 @@ bool AllFinite(absl::Span<const std::byte> payload) {
   return AllFinitePortably(payload);
 }
 
+PayloadScanner::PayloadScanner(absl::Span<const std::byte> payload) : payload_(payload) {
+#ifdef TIDEWAY_SCAN_AVX2
+  std::copy(std::begin(kStart), std::end(kStart), lanes_);
+#endif
+}
+
+void PayloadScanner::Advance([[maybe_unused]] size_t landed) {
+  assert(landed <= payload_.size());
+#ifdef TIDEWAY_SCAN_AVX2
+  if (MayUseAvx2(payload_)) scanned_ = TakeInBlocks(payload_, scanned_, landed, lanes_, largest_);
+#endif
+}
+
+PayloadScan PayloadScanner::Finish() {
+#ifdef TIDEWAY_SCAN_AVX2
+  if (MayUseAvx2(payload_)) {
+    Advance(payload_.size());
+    return TakeInRest(payload_, scanned_, lanes_, largest_);
+  }
+#endif
+  if (payload_.size() % sizeof(uint32_t) == 0) return ScanFloatsPortably(payload_);
+  return {.hash = XXH3_64bits(payload_.data(), payload_.size()), .finite = false};
+}
+
 uint64_t HashBytes(absl::Span<const std::byte> bytes) {
 #ifdef TIDEWAY_SCAN_AVX2
-  if (MayUseAvx2(bytes)) return ScanWithAvx2(bytes).hash;
+  if (MayUseAvx2(bytes)) return PayloadScanner(bytes).Finish().hash;
 #endif
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
 PayloadScan ScanFloats(absl::Span<const std::byte> payload) {
-#ifdef TIDEWAY_SCAN_AVX2
-  if (MayUseAvx2(payload)) return ScanWithAvx2(payload);
-#endif
-  return ScanFloatsPortably(payload);
+  return PayloadScanner(payload).Finish();
 }
 
 }  // namespace tideway::wire

@@ -85,5 +85,34 @@ TEST(PayloadScan, NothingIsFiniteAndHashesAsTheFrameDoes) {
   EXPECT_EQ(ScanFloats({}).hash, HashPayload({}));
 }
 
+TEST(PayloadScanner, APayloadThatComesInPiecesIsSeenAsOneThatCameAsAWhole) {
+  std::mt19937_64 random(kSeed);
+  for (const size_t size : {0, 1, 4, 240, 241, 1023, 1024, 1025, 2048, 2049, 5000, 100000}) {
+    std::vector<std::byte> bytes = FiniteFloats(size);
+    const auto payload = absl::MakeConstSpan(bytes).first(size);
+    for (int run = 0; run < 20; ++run) {
+      PayloadScanner scanner(payload);
+      for (size_t landed = 0; landed < size; landed += 1 + random() % (size / 3 + 1)) {
+        scanner.Advance(landed);
+      }
+      const PayloadScan scan = scanner.Finish();
+      EXPECT_EQ(scan.hash, HashPayload(payload)) << size;
+      EXPECT_TRUE(scan.finite || size % 4 != 0) << size;
+    }
+  }
+}
+
+TEST(PayloadScanner, WhatHasLandedIsNotLookedAtAgainButWhatHasNotIs) {
+  constexpr size_t kBytes = 16384;
+  std::vector<std::byte> bytes = FiniteFloats(kBytes);
+  const auto payload = absl::MakeConstSpan(bytes).first(kBytes);
+  PayloadScanner scanner(payload);
+  EXPECT_EQ(scanner.left(), kBytes);
+  scanner.Advance(kBytes / 2);
+  EXPECT_LE(scanner.left(), kBytes);
+  Poison(bytes, kBytes / 4 - 1, std::nanf(""));
+  EXPECT_FALSE(scanner.Finish().finite);
+}
+
 }  // namespace
 }  // namespace tideway::wire

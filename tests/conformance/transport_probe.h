@@ -178,19 +178,29 @@ class Peer : public Receiver {
       if (!status.ok()) return status;
     }
     auto place = std::make_shared<std::string>(payload_bytes, '\0');
+    auto seen = std::make_shared<std::string>();  // what was told to have landed, as it was then
     std::shared_ptr<Completion> completion = world_.NewCompletion();
     ++landings_waiting_;
-    Done done = world_.Watched(completion, rule_, [this, text, place](const absl::Status& status) {
-      EXPECT_EQ(closed_, 0) << "a landing's done after OnClosed";
-      --landings_waiting_;
-      if (!status.ok()) return;
-      if (on_landed) on_landed(text, *place);
-      absl::MutexLock lock(&world_.mutex());
-      ++received_count;
-      if (keep) received.push_back({text, std::move(*place)});
-    });
+    Done done =
+        world_.Watched(completion, rule_, [this, text, place, seen](const absl::Status& status) {
+          EXPECT_EQ(closed_, 0) << "a landing's done after OnClosed";
+          --landings_waiting_;
+          if (!status.ok()) return;
+          EXPECT_EQ(place->compare(0, seen->size(), *seen), 0) << "changed after it had landed";
+          if (on_landed) on_landed(text, *place);
+          absl::MutexLock lock(&world_.mutex());
+          ++received_count;
+          if (keep) received.push_back({text, std::move(*place)});
+        });
     auto* bytes = reinterpret_cast<std::byte*>(place->data());
-    return Landing{absl::Span<std::byte>(bytes, payload_bytes), std::move(done)};
+    Landing landing = {absl::Span<std::byte>(bytes, payload_bytes), std::move(done)};
+    landing.progress = [this, place, seen](size_t landed) {
+      InCallback in_progress_call(rule_);
+      EXPECT_LE(landed, place->size()) << "progress beyond the payload";
+      EXPECT_GE(landed, seen->size()) << "progress goes back";
+      seen->append(*place, seen->size(), landed - seen->size());
+    };
+    return landing;
   }
 
   void OnClosed(const absl::Status& status) override {

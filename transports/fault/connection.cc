@@ -119,6 +119,7 @@ Landing FaultyConnection::Damaged(Landing landing, uint64_t where, uint64_t numb
   const size_t byte = (where >> 3) % destination.size();
   const std::byte bit = std::byte{1} << (where & 7);
   Tell(FaultKind::kCorruptPayload, number, byte);
+  landing.progress = nullptr;  // it is damaged on the way: nobody sees it as it was
   landing.done = [destination, byte, bit,
                   done = std::move(landing.done)](const absl::Status& status) mutable {
     if (status.ok()) destination[byte] ^= bit;

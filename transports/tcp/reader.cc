@@ -39,6 +39,7 @@ absl::Status Reader::Consume(size_t bytes, Receiver& receiver, const std::atomic
     const size_t landed = std::min(bytes, landing_.destination.size() - landed_bytes_);
     landed_bytes_ += landed;
     bytes -= landed;
+    if (landing_.progress) landing_.progress(landed_bytes_);
     FinishLandingIfComplete();
   }
   end_ += bytes;

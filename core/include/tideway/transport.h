@@ -68,10 +68,13 @@ struct Message {
 };
 
 // The answer to "where shall it land". destination.size() equals the payload's size. `done` fires with OK when
-// the whole payload is there, or with the reason why it never will be.
+// the whole payload is there, or with the reason why it never will be. `progress` may be null; a transport that receives a payload piece
+// by piece calls it after each piece, before `done`, with how many bytes from the start are there: whoever looks at every byte finds
+// them in a near cache then. Other transports never call it.
 struct Landing {
   absl::Span<std::byte> destination;
   Done done;
+  absl::AnyInvocable<void(size_t landed)> progress = nullptr;
 };
 
 // The upper layer's end of a connection. The connection holds a reference until OnClosed has returned.
