@@ -32,6 +32,7 @@ Load LoadOf(const Case& what, const MeasureSettings& settings) {
           .step = settings.step,
           .overlap = settings.overlap,
           .spin = settings.spin,
+          .completions = settings.completions,
           .codec = what.codec,
           .stages = settings.stages};
 }

@@ -8,6 +8,7 @@
 #define TIDEWAY_BENCH_DRIVER_MEASURE_H_
 
 #include <cstddef>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -24,6 +25,7 @@ struct MeasureSettings {
   absl::Duration repetition = absl::Milliseconds(500);
   bool raw = false;
   bool spin = false;
+  std::string completions = "at-once";
   size_t outstanding = 1;
   bool stages = false;
   absl::Duration step;  // of train-step, as the next one

@@ -25,6 +25,7 @@ Json SettingsJson(const Flags& flags) {
   return {{"rounds", flags.rounds},
           {"seconds", flags.seconds},
           {"wait", flags.wait},
+          {"completions", flags.completions},
           {"outstanding", flags.outstanding},
           {"raw", flags.raw},
           {"fragment_bytes", flags.fragment_bytes},

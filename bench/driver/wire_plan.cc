@@ -74,6 +74,7 @@ MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context, co
           .repetition = absl::Seconds(flags.seconds),
           .raw = flags.raw,
           .spin = flags.wait == "spin",
+          .completions = flags.completions,
           .outstanding = flags.outstanding,
           .stages = flags.breakdown || !flags.outputs.trace.empty(),
           .step = absl::Milliseconds(flags.step_ms),

@@ -28,7 +28,8 @@ struct Load {
   size_t inner_steps = 0;  // of train-step, as the next two
   absl::Duration step;
   bool overlap = true;
-  bool spin = false;  // both ends poll instead of blocking
+  bool spin = false;                    // both ends poll instead of blocking
+  std::string completions = "at-once";  // where the worker's are called
   std::string codec = "identity";
   bool stages = false;  // both ends of Tideway note the times of pushes
 };

@@ -43,7 +43,8 @@ Settings::Settings(const Options& options)
       stages(options.Choice("stages", {"off", "on"}) == "on"),
       inner_steps(std::max<size_t>(options.Number("inner-steps", 50), 1)),
       step_s(1e-6 * static_cast<double>(options.Number("step-us", 10000))),
-      overlap(options.Choice("overlap", {"on", "off"}) == "on") {
+      overlap(options.Choice("overlap", {"on", "off"}) == "on"),
+      completions_at_once(options.Choice("completions", {"at-once", "executor"}) == "at-once") {
   if (workers < 1 || workers > kWorkersMax) {
     throw std::invalid_argument("--workers must be from 1 to " + std::to_string(kWorkersMax));
   }
@@ -75,7 +76,8 @@ std::unique_ptr<tideway::Client> Join(tideway::Runtime& runtime, const Settings&
   tideway::ClientOptions options = {.servers = {settings.uri},
                                     .worker = name,
                                     .codec_up = settings.codec,
-                                    .one_sided_pull = settings.pull != "asked"};
+                                    .one_sided_pull = settings.pull != "asked",
+                                    .completions_at_once = settings.completions_at_once};
   if (stages != nullptr) {
     options.on_push_times = [stages](const tideway::ClientPushTimes& times) { stages->Add(times); };
   }

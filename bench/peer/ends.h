@@ -48,6 +48,7 @@ struct Settings {
   size_t inner_steps;  // between two exchanges
   double step_s;       // of one, where nothing else runs
   bool overlap;        // steps go on while an exchange is under way
+  bool completions_at_once;
 };
 
 void Check(const absl::Status& status);

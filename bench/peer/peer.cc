@@ -77,7 +77,7 @@ int PeerMain(int argc, char** argv) {
     const Options options(
         argc, argv,
         {"uri", "form", "bytes", "fragment", "threads", "workers", "outstanding", "codec", "finite",
-         "pull", "stages", "inner-steps", "step-us", "overlap", "cpus", "numa"});
+         "pull", "stages", "inner-steps", "step-us", "overlap", "completions", "cpus", "numa"});
     Place(options);
     const Settings settings(options);
     if (options.role() == "server") {

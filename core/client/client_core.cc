@@ -150,16 +150,19 @@ void ClientCore::StartPush(absl::Span<const float> delta, const PushOptions& opt
                                        std::move(abandon), std::move(done));
   if (shared_.config.options.on_push_times) job->begun = shared_.tasks.Now();
   job->Begin(layout().fragments().size(), deadline);
-  auto check = [this, job] {
-    absl::Status finite = CheckDelta(*job);
-    shared_.tasks.OnStateNow([this, job, finite = std::move(finite)] { SendPush(job, finite); });
-  };
-  // All go over the strand, since they leave in the order of the calls.
-  if (job->known_finite || delta.size() <= kElementsAtOnce) {
-    shared_.tasks.OnNow(check_strand_, std::move(check));
-  } else {
-    shared_.tasks.On(check_strand_, std::move(check));
+  // They leave in the order of the calls, so none overtakes one that is being looked through.
+  if (checks_ == 0 && (job->known_finite || delta.size() <= kElementsAtOnce)) {
+    SendPush(job, CheckDelta(*job));
+    return;
   }
+  ++checks_;
+  shared_.tasks.On(check_strand_, [this, job] {
+    absl::Status finite = CheckDelta(*job);
+    shared_.tasks.OnStateNow([this, job, finite = std::move(finite)] {
+      --checks_;
+      SendPush(job, finite);
+    });
+  });
 }
 
 absl::Status ClientCore::CheckDelta(PushJob& job) const {

@@ -102,6 +102,7 @@ class ClientCore {
 
   // State strand only.
   Phase phase_ = Phase::kNew;
+  size_t checks_ = 0;  // on check_strand_, or coming from there
   absl::Status closed_because_;
   StatusDone join_done_;
   TimerId join_timer_ = 0;

@@ -19,7 +19,7 @@ namespace tideway {
 struct ClientShared {
   explicit ClientShared(ClientConfig made_config)
       : config(std::move(made_config)),
-        tasks(&config.runtime->executor()),
+        tasks(&config.runtime->executor(), config.options.completions_at_once),
         pool(config.pool_bytes_max()),
         acked_versions(config.layout.fragments().size(), 0) {}
 

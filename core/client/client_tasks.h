@@ -1,7 +1,8 @@
 // ClientTasks: where a client's work runs, and what keeps the client alive while any of it waits.
 //
 // State: one strand on which every change of the client's state happens; nothing there needs a lock.
-// Completions: a second strand for the user's callbacks: one at a time, and a slow one does not hold up the state.
+// Completions: a second strand for the user's callbacks: one at a time, and a slow one does not hold up the state. On the executor,
+// or (completions_at_once) on the thread on which they arise, once the state's strand is free again; never within a user's call.
 //
 // Every task holds a reference to the owner, which is therefore destroyed after its last task. Tasks given in once the
 // owner is being destroyed are dropped.
@@ -22,8 +23,11 @@ namespace tideway {
 
 class ClientTasks {
  public:
-  explicit ClientTasks(Executor* executor)
-      : executor_(executor), state_(executor), completions_(executor) {}
+  ClientTasks(Executor* executor, bool completions_at_once)
+      : executor_(executor),
+        completions_at_once_(completions_at_once),
+        state_(executor),
+        completions_(executor) {}
 
   // Once, before anything else.
   void SetOwner(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
@@ -31,13 +35,33 @@ class ClientTasks {
 
   void OnState(Task task) { On(state_, std::move(task)); }
   // At once where the state strand is idle. REQUIRES: the task is short, and the caller holds no lock.
-  void OnStateNow(Task task) { OnNow(state_, std::move(task)); }
+  void OnStateNow(Task task) {
+    auto kept = owner_.lock();
+    if (kept == nullptr) return;
+    if (!completions_at_once_ || here_ != Here::kElsewhere) {
+      state_.Dispatch(Kept{std::move(kept), std::move(task)});
+      return;
+    }
+    {
+      const Stay stay(Here::kInState);
+      state_.Dispatch(Kept{kept, std::move(task)});
+    }
+    completions_.RunLeft();
+  }
   // At once where the state strand is idle, and nothing else of it: for a user's call. The user may hold a lock that a log
   // sink or another callback wants.
   void OnStateForUser(Task task) {
+    const Stay stay(Here::kInUsersCall);
     if (auto kept = owner_.lock()) state_.DispatchAlone(Kept{std::move(kept), std::move(task)});
   }
-  void Complete(Task task) { On(completions_, std::move(task)); }
+  // REQUIRES: the state strand.
+  void Complete(Task task) {
+    if (here_ != Here::kInState) {
+      On(completions_, std::move(task));
+    } else if (auto kept = owner_.lock()) {
+      completions_.Leave(Kept{std::move(kept), std::move(task)});
+    }
+  }
 
   void On(Strand& strand, Task task) {
     if (auto kept = owner_.lock()) strand.Post(Kept{std::move(kept), std::move(task)});
@@ -91,11 +115,29 @@ class ClientTasks {
   };
   using Kept = Held<Task>;
 
+  // What this thread is in the middle of. A thread that is in one client's state enters no other client's but by a user's call.
+  enum class Here { kElsewhere, kInState, kInUsersCall };
+  class Stay {
+   public:
+    explicit Stay(Here here) : before_(std::exchange(here_, here)) {}
+    ~Stay() { here_ = before_; }
+    Stay(const Stay&) = delete;
+    Stay& operator=(const Stay&) = delete;
+
+   private:
+    const Here before_;
+  };
+
+  static thread_local Here here_;
+
   Executor* const executor_;
+  const bool completions_at_once_;
   std::weak_ptr<void> owner_;
   Strand state_;
   Strand completions_;
 };
+
+inline thread_local ClientTasks::Here ClientTasks::here_ = Here::kElsewhere;
 
 }  // namespace tideway
 

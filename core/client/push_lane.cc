@@ -21,6 +21,8 @@ constexpr size_t kBytesLeavingMax = size_t{2} << 20;
 constexpr size_t kElementsAtOnce = 4096;
 // Looking through so many values between two writes leaves the network enough to do.
 constexpr size_t kElementsBetween = size_t{1} << 19;
+// Looking through so many values takes about as long as waking another thread and moving them to its core.
+constexpr size_t kElementsIdle = size_t{1} << 18;
 
 Feedback FeedbackOf(const ClientOptions& options) {
   return {.enabled = options.error_feedback,
@@ -73,6 +75,13 @@ bool PushLane::HasRoomFor(size_t bytes) const {
 }
 
 void PushLane::Pump(bool at_once) {
+  if (pumping_) return;  // what encodes here and now pumps again
+  pumping_ = true;
+  PumpAll(at_once);
+  pumping_ = false;
+}
+
+void PushLane::PumpAll(bool at_once) {
   const ClientConfig& config = shared_->config;
   while (!waiting_.empty()) {
     Part& next = waiting_.front();
@@ -93,25 +102,31 @@ void PushLane::Encode(Part part, bool at_once) {
   const size_t elements = DeltaOf(part).size();
   part.unhashed = sender_->ready() && sender_->unhashed();
   Strand& strand = CodecStrandOf(part);
-  at_once =
-      elements <= kElementsAtOnce || (at_once && elements <= kElementsBetween && AsItIs(part));
+  const bool idle = parts_under_way_ == 1;  // nothing is on the way that this thread would hold up
+  const size_t as_it_is_max = at_once ? kElementsBetween : idle ? kElementsIdle : 0;
+  at_once = elements <= kElementsAtOnce || (elements <= as_it_is_max && AsItIs(part));
   if (shared_->config.options.on_push_times) {
     part.marks = StageMarks<ClientPushTimes>(shared_->tasks.clock());
     part.marks.times().begun = part.job->begun;
   }
-  auto encode = [this, part = std::move(part)]() mutable {
-    part.marks.Mark(&ClientPushTimes::encode_begun);
-    absl::Status status = EncodeHere(part);
-    part.marks.Mark(&ClientPushTimes::encoded);
+  if (at_once) {
+    absl::Status status;
+    Task encode = [this, &part, &status] { status = EncodeMarked(part); };
+    if (strand.TryRun(encode)) return OnEncoded(std::move(part), status);
+  }
+  shared_->tasks.On(strand, [this, part = std::move(part)]() mutable {
+    absl::Status status = EncodeMarked(part);
     shared_->tasks.OnStateNow([this, part = std::move(part), status = std::move(status)]() mutable {
       OnEncoded(std::move(part), status);
     });
-  };
-  if (at_once) {
-    shared_->tasks.OnNow(strand, std::move(encode));
-  } else {
-    shared_->tasks.On(strand, std::move(encode));
-  }
+  });
+}
+
+absl::Status PushLane::EncodeMarked(Part& part) {
+  part.marks.Mark(&ClientPushTimes::encode_begun);
+  absl::Status status = EncodeHere(part);
+  part.marks.Mark(&ClientPushTimes::encoded);
+  return status;
 }
 
 bool PushLane::AsItIs(const Part& part) const {

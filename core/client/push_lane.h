@@ -85,11 +85,13 @@ class PushLane {
 
   // `at_once`: on a thread that may look through a fragment itself.
   void Pump(bool at_once = false);
+  void PumpAll(bool at_once);
   bool HasRoomFor(size_t bytes) const;
   void Encode(Part part, bool at_once);
   // The encoding is what stands in the delta.
   bool AsItIs(const Part& part) const;
   // On the fragment's codec strand.
+  absl::Status EncodeMarked(Part& part);
   absl::Status EncodeHere(Part& part);
   absl::Status Lend(Part& part);
   absl::Status EncodeInBuffer(Part& part);
@@ -122,6 +124,7 @@ class PushLane {
   LaneCodecs codecs_;
 
   std::deque<Part> waiting_;
+  bool pumping_ = false;
   size_t encoding_ = 0;
   std::deque<Part> unsent_;
   std::map<uint64_t, Part> sent_;  // by sequence

@@ -103,13 +103,46 @@ void Strand::Dispatch(Task task) {
   if (PushOrBegin(task)) Turn::Run(std::move(state), std::move(task));
 }
 
+void Strand::EndAlone(std::shared_ptr<State> state) {
+  Executor* executor = state->executor;
+  if (state->TasksWait()) executor->Post(Turn(std::move(state)));
+}
+
 void Strand::DispatchAlone(Task task) {
   std::shared_ptr<State> state = state_;
   if (!PushOrBegin(task)) return;
   std::move(task)();
   task = nullptr;
-  Executor* executor = state->executor;
-  if (state->TasksWait()) executor->Post(Turn(std::move(state)));
+  EndAlone(std::move(state));
+}
+
+bool Strand::TryRun(Task& task) {
+  std::shared_ptr<State> state = state_;
+  {
+    absl::MutexLock lock(&state->mutex);
+    if (std::exchange(state->scheduled, true)) return false;
+  }
+  std::move(task)();
+  task = nullptr;
+  EndAlone(std::move(state));
+  return true;
+}
+
+void Strand::Leave(Task task) {
+  absl::MutexLock lock(&state_->mutex);
+  state_->normal.push_back(std::move(task));
+}
+
+void Strand::RunLeft() {
+  std::shared_ptr<State> state = state_;
+  Task task;
+  {
+    absl::MutexLock lock(&state->mutex);
+    if (state->scheduled || state->normal.empty()) return;
+    state->scheduled = true;
+    task = state->normal.pop_front();
+  }
+  Turn::Run(std::move(state), std::move(task));
 }
 
 void Strand::PostUrgent(Task task) {

@@ -41,12 +41,24 @@ class Strand {
   // lock that others' tasks want, such as a user who calls us.
   void DispatchAlone(Task task);
 
- private:
-  // True: the caller runs the task, and the strand is busy. False: it waits its turn.
-  bool PushOrBegin(Task& task);
+  // Runs `task` on the caller's thread, and nothing else, if the strand is idle. False, and `task` is untouched, if it isn't.
+  bool TryRun(Task& task);
 
+  // Post without waking anybody: if the strand is idle, the task waits for RunLeft, or for what is posted next. For a strand on
+  // which nothing is dispatched: that would overtake it.
+  void Leave(Task task);
+
+  // What Dispatch does, for what Leave left.
+  void RunLeft();
+
+ private:
   struct State;
   class Turn;
+
+  // True: the caller runs the task, and the strand is busy. False: it waits its turn.
+  bool PushOrBegin(Task& task);
+  // Gives the strand back after a task that ran alone.
+  static void EndAlone(std::shared_ptr<State> state);
 
   std::shared_ptr<State> state_;
 };

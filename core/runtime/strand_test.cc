@@ -168,5 +168,43 @@ TEST(Strand, PostAfterTheExecutorStoppedDestroysTheTask) {
   EXPECT_TRUE(watch.expired());
 }
 
+TEST(Strand, TryRunRunsAtOnceWhereTheStrandIsIdleAndLeavesTheTaskAloneWhereItIsNot) {
+  SimExecutor executor(1);
+  Strand strand(&executor);
+  std::string order;
+  Task inner = [&order] { order += "inner "; };
+  Task outer = [&] {
+    order += "outer ";
+    EXPECT_FALSE(strand.TryRun(inner)) << "the strand is busy with this task";
+    strand.Post([&order] { order += "posted "; });
+  };
+  ASSERT_TRUE(strand.TryRun(outer));
+  EXPECT_EQ(order, "outer ");
+  EXPECT_FALSE(strand.TryRun(inner)) << "a task waits";
+  executor.RunUntilIdle();
+  EXPECT_EQ(order, "outer posted ");
+  ASSERT_TRUE(strand.TryRun(inner));
+  EXPECT_EQ(order, "outer posted inner ");
+}
+
+TEST(Strand, WhatIsLeftWakesNobodyUntilItIsRunOrAnotherTaskIsPosted) {
+  SimExecutor executor(1);
+  Strand strand(&executor);
+  std::string order;
+  strand.Leave([&order] { order += "1 "; });
+  executor.RunUntilIdle();
+  EXPECT_EQ(order, "");
+  strand.Leave([&order] { order += "2 "; });
+  strand.RunLeft();
+  EXPECT_EQ(order, "1 2 ");
+  strand.RunLeft();  // nothing is left
+  strand.Leave([&order] { order += "3 "; });
+  strand.Post([&order] { order += "4 "; });
+  strand.RunLeft();  // the posted one's turn comes, and takes both along
+  EXPECT_EQ(order, "1 2 ");
+  executor.RunUntilIdle();
+  EXPECT_EQ(order, "1 2 3 4 ");
+}
+
 }  // namespace
 }  // namespace tideway

@@ -126,11 +126,11 @@ TEST_F(LocalSgdTest, TheRunEndsWithTheServersFinalParameters) {
 }
 
 TEST_F(LocalSgdTest, OverlapWithRebaseLosesNoInnerStep) {
-  Serve(PlainSgd(4));
   for (uint32_t overlap : {1u, 3u, 10u}) {
+    Serve(PlainSgd(
+        4));  // a new one: who left before was in the middle of a push, which may count later
     Trainer trainer;
     auto sync = Join(trainer, {.overlap_steps = overlap});
-    // Who left before was in the middle of a push: of its fragments some were applied and some not.
     std::vector<float> expected = trainer.all();
     int merged = 0;
     for (int step = 1; step <= 60; ++step) {

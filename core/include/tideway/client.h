@@ -5,7 +5,8 @@
 // the server counts every push exactly once.
 //
 // Threads: every method may be called from any thread, also from a completion. Nothing blocks. Completions fire exactly
-// once, never inside the call that caused them, one at a time per client, on the runtime's executor.
+// once, never inside the call that caused them, one at a time per client, on the runtime's executor (ClientOptions::completions_at_once:
+// also on the transport's threads).
 //
 // Buffers: a delta handed to Push and a destination handed to Pull belong to the client until the completion fires.
 //
@@ -94,6 +95,10 @@ struct ClientOptions {
   // Read parameters straight from the servers' memory, without their CPUs, where the transport can (RDMA, shared memory) and
   // codec_down is identity, unless the server answers with differences. What can't be read is asked for; connections() says which and why.
   bool one_sided_pull = true;
+  // Completions are called by the thread on which they arise, which is mostly the transport's: an acknowledgement then wakes nobody, and
+  // what the completion pushes or pulls leaves at once. For completions that are short and wait for nothing: while one runs, nothing is
+  // received or sent. false: by the executor's threads.
+  bool completions_at_once = false;
   // Told of every fragment whose push is acknowledged, when its stages were passed. Called on the runtime's threads or within a call
   // of this client, one call at a time. Must be quick, and must not call the client.
   std::function<void(const ClientPushTimes&)> on_push_times = {};
