@@ -38,7 +38,7 @@ class ClientTasks {
   void OnStateNow(Task task) {
     auto kept = owner_.lock();
     if (kept == nullptr) return;
-    if (!completions_at_once_ || here_ != Here::kElsewhere) {
+    if (!completions_at_once_ || here != Here::kElsewhere) {
       state_.Dispatch(Kept{std::move(kept), std::move(task)});
       return;
     }
@@ -56,7 +56,7 @@ class ClientTasks {
   }
   // REQUIRES: the state strand.
   void Complete(Task task) {
-    if (here_ != Here::kInState) {
+    if (here != Here::kInState) {
       On(completions_, std::move(task));
     } else if (auto kept = owner_.lock()) {
       completions_.Leave(Kept{std::move(kept), std::move(task)});
@@ -119,8 +119,8 @@ class ClientTasks {
   enum class Here { kElsewhere, kInState, kInUsersCall };
   class Stay {
    public:
-    explicit Stay(Here here) : before_(std::exchange(here_, here)) {}
-    ~Stay() { here_ = before_; }
+    explicit Stay(Here now) : before_(std::exchange(here, now)) {}
+    ~Stay() { here = before_; }
     Stay(const Stay&) = delete;
     Stay& operator=(const Stay&) = delete;
 
@@ -128,7 +128,7 @@ class ClientTasks {
     const Here before_;
   };
 
-  static thread_local Here here_;
+  static thread_local Here here;
 
   Executor* const executor_;
   const bool completions_at_once_;
@@ -137,7 +137,7 @@ class ClientTasks {
   Strand completions_;
 };
 
-inline thread_local ClientTasks::Here ClientTasks::here_ = Here::kElsewhere;
+inline thread_local ClientTasks::Here ClientTasks::here = Here::kElsewhere;
 
 }  // namespace tideway
 

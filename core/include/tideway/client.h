@@ -15,7 +15,8 @@
 //
 // Statuses: INVALID_ARGUMENT (a NaN in a delta, naming the tensor; a wrong length; a layout, codec or name that the server
 // refuses), DEADLINE_EXCEEDED, UNAVAILABLE (a server stayed away for reconnect_timeout), FAILED_PRECONDITION (not joined, or
-// this incarnation was fenced by a newer one or lost its lease), CANCELLED (closed).
+// this incarnation was fenced by a newer one or lost its lease; in a forked child every call, whose completion then comes within it:
+// runtime.h), CANCELLED (closed).
 //
 // After DEADLINE_EXCEEDED a push is not undone: each of its fragments may have been applied or not, and what is still unsent
 // returns to the residual when error feedback is on.
