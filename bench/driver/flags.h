@@ -30,6 +30,7 @@ struct Flags {
   double seconds = 0.5;
   std::string wait = "block";
   std::string completions = "at-once";
+  std::string delta = "shared";
   size_t outstanding = 1;
   std::vector<size_t> workers = {0};       // of incast: numbers of workers; 0: it isn't incast
   std::vector<size_t> inner_steps = {50};  // of train-step, as the next two

@@ -33,6 +33,7 @@ Load LoadOf(const Case& what, const MeasureSettings& settings) {
           .overlap = settings.overlap,
           .spin = settings.spin,
           .completions = settings.completions,
+          .delta = settings.delta,
           .codec = what.codec,
           .stages = settings.stages};
 }

@@ -26,6 +26,7 @@ struct MeasureSettings {
   bool raw = false;
   bool spin = false;
   std::string completions = "at-once";
+  std::string delta = "shared";
   size_t outstanding = 1;
   bool stages = false;
   absl::Duration step;  // of train-step, as the next one

@@ -26,6 +26,7 @@ Json SettingsJson(const Flags& flags) {
           {"seconds", flags.seconds},
           {"wait", flags.wait},
           {"completions", flags.completions},
+          {"delta", flags.delta},
           {"outstanding", flags.outstanding},
           {"raw", flags.raw},
           {"fragment_bytes", flags.fragment_bytes},

@@ -127,6 +127,10 @@ void AddMoves(CLI::App& app, Parsed& parsed, Texts& texts, const char* sizes) {
   AddSizes(app, texts, sizes);
   AddCodecs(app, flags);
   app.add_flag("--raw", flags.raw, "measure the bare library beside Tideway, in turn");
+  app.add_option("--delta", flags.delta,
+                 "the worker's memory: shared, where the server can read it, or its own")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"shared", "own"}));
   app.add_option("--completions", flags.completions,
                  "where the worker's are called: at-once (where they arise) or executor")
       ->capture_default_str()

@@ -75,6 +75,7 @@ MeasureSettings SettingsOf(const Flags& flags, const CommandContext& context, co
           .raw = flags.raw,
           .spin = flags.wait == "spin",
           .completions = flags.completions,
+          .delta = flags.delta,
           .outstanding = flags.outstanding,
           .stages = flags.breakdown || !flags.outputs.trace.empty(),
           .step = absl::Milliseconds(flags.step_ms),

@@ -162,6 +162,7 @@ absl::StatusOr<PairCommand> TidewayPair(const tideway::TransportRegistry& transp
   std::vector<std::string> options = LoadOptions(load);
   options.push_back(absl::StrCat("--codec=", load.codec));
   options.push_back(absl::StrCat("--completions=", load.completions));
+  options.push_back(absl::StrCat("--delta=", load.delta));
   if (load.stages) options.push_back("--stages=on");
   if (load.form == "incast") options.push_back(absl::StrCat("--workers=", load.workers));
   if (load.form == "train-step") {

@@ -30,6 +30,7 @@ struct Load {
   bool overlap = true;
   bool spin = false;                    // both ends poll instead of blocking
   std::string completions = "at-once";  // where the worker's are called
+  std::string delta = "shared";  // the worker's memory, where the server can read that; or "own"
   std::string codec = "identity";
   bool stages = false;  // both ends of Tideway note the times of pushes
 };

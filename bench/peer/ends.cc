@@ -41,6 +41,7 @@ Settings::Settings(const Options& options)
       known_finite(options.Choice("finite", {"known", "check"}) == "known"),
       pull(options.Choice("pull", {"any", "asked", "one-sided"})),
       stages(options.Choice("stages", {"off", "on"}) == "on"),
+      shared_delta(options.Choice("delta", {"shared", "own"}) == "shared"),
       inner_steps(std::max<size_t>(options.Number("inner-steps", 50), 1)),
       step_s(1e-6 * static_cast<double>(options.Number("step-us", 10000))),
       overlap(options.Choice("overlap", {"on", "off"}) == "on"),

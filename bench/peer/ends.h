@@ -43,7 +43,8 @@ struct Settings {
   std::string codec;
   bool known_finite;
   std::string pull;
-  bool stages;  // keep the times of pushes
+  bool stages;        // keep the times of pushes
+  bool shared_delta;  // the worker's delta lies in shared memory, where the server can read that
   // Of train-step:
   size_t inner_steps;  // between two exchanges
   double step_s;       // of one, where nothing else runs

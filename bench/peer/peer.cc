@@ -74,10 +74,10 @@ void RunIdle(const Settings& settings) {
 
 int PeerMain(int argc, char** argv) {
   return Main([&] {
-    const Options options(
-        argc, argv,
-        {"uri", "form", "bytes", "fragment", "threads", "workers", "outstanding", "codec", "finite",
-         "pull", "stages", "inner-steps", "step-us", "overlap", "completions", "cpus", "numa"});
+    const Options options(argc, argv,
+                          {"uri", "form", "bytes", "fragment", "threads", "workers", "outstanding",
+                           "codec", "finite", "pull", "stages", "delta", "inner-steps", "step-us",
+                           "overlap", "completions", "cpus", "numa"});
     Place(options);
     const Settings settings(options);
     if (options.role() == "server") {

@@ -60,16 +60,28 @@ Worker::Worker(tideway::Runtime& runtime, const Settings& settings)
     : runtime_(runtime),
       settings_(settings),
       layout_(MakeLayout(settings)),
-      delta_(settings.pulls_only() ? 0 : layout_.elements()),
       pulled_(settings.form == "push" ? 0 : layout_.elements()),
-      stages_(runtime.executor()) {
-  if (settings.lossy()) {
-    FillAtRandom(delta_.span());
+      stages_(runtime.executor()),
+      client_(Join(runtime, settings, layout_, "bench", settings.stages ? &stages_ : nullptr)) {
+  if (settings.pulls_only()) return;
+  // A lossy codec writes what it makes of the delta elsewhere anyway.
+  if (settings.shared_delta && !settings.lossy() && client_->connections()[0].in_memory) {
+    shared_delta_ = Get(client_->NewDelta());
   } else {
-    FillPattern(delta_.span());
+    own_delta_.emplace(layout_.elements());
   }
-  for (float& value : delta_.span()) value = -value;  // the server subtracts
-  client_ = Join(runtime, settings, layout_, "bench", settings.stages ? &stages_ : nullptr);
+  if (settings.lossy()) {
+    FillAtRandom(delta());
+  } else {
+    FillPattern(delta());
+  }
+  for (float& value : delta()) value = -value;  // the server subtracts
+}
+
+std::span<float> Worker::delta() {
+  if (!shared_delta_.has_value()) return own_delta_->span();
+  const absl::Span<float> shared = shared_delta_->span();
+  return {shared.data(), shared.size()};
 }
 
 Work Worker::MakeWork() {
@@ -97,7 +109,7 @@ void Worker::Begin(Work::Ended ended) {
 
 void Worker::Push(Work::Ended ended) {
   client_->Push(
-      delta_.span(), push_options(), Deadline(),
+      delta(), push_options(), Deadline(),
       [this, ended = std::move(ended)](const absl::StatusOr<tideway::PushReport>& report) {
         ++pushes_;
         ended(PushError(report));
@@ -120,7 +132,7 @@ void Worker::Pull(Work::Ended ended) {
 }
 
 void Worker::PushPull(Work::Ended ended) {
-  client_->PushPull(delta_.span(), push_options(), pulled(), {}, Deadline(),
+  client_->PushPull(delta(), push_options(), pulled(), {}, Deadline(),
                     [this, ended = std::move(ended)](
                         const absl::StatusOr<tideway::Client::PushPullReport>& report) {
                       ++pushes_;
@@ -145,8 +157,8 @@ void Worker::PushAndPull(Work::Ended ended) {
 
 bool Worker::Check() {
   if (settings_.pulls_only()) return IsPattern(pulled_.span(), 1.0);
-  if (settings_.lossy()) return NothingIsLost(runtime_, *client_, delta_.span(), pushes_);
-  if (!IsPattern(delta_.span(), -1.0)) return false;
+  if (settings_.lossy()) return NothingIsLost(runtime_, *client_, delta(), pushes_);
+  if (!IsPattern(delta(), -1.0)) return false;
   if (settings_.exchanges()) {
     return IsPattern(pulled_.span(), static_cast<double>(pushes_));
   }

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -46,16 +48,18 @@ class Worker {
   void PushPull(Work::Ended ended);
   // Both directions at once; ended when both have.
   void PushAndPull(Work::Ended ended);
+  std::span<float> delta();
   absl::Span<float> pulled() { return absl::MakeSpan(pulled_.data(), pulled_.size()); }
 
   tideway::Runtime& runtime_;
   const Settings& settings_;
   const tideway::Layout layout_;
-  Vector delta_;   // empty: it pulls only
   Vector pulled_;  // empty: it pushes only
   StageLog stages_;
   int pulls_ = 0;  // this and the next: completions come one at a time
   uint64_t pushes_ = 0;
+  std::optional<tideway::SharedVector> shared_delta_;  // one of these two, unless it pulls only
+  std::optional<Vector> own_delta_;
   std::unique_ptr<tideway::Client> client_;  // its destructor waits for completions
 };
 

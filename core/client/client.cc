@@ -105,6 +105,13 @@ class ClientImpl final : public Client {
     });
   }
 
+  absl::StatusOr<SharedVector> NewDelta() override {
+    if (absl::Status here = process_.Check(); !here.ok()) return here;
+    auto block = core_->shared_deltas().New(core_->layout().elements() * sizeof(float));
+    if (!block.ok()) return block.status();
+    return SharedVector(*std::move(block));
+  }
+
   void Close() override {
     if (!process_.IsHere() || closed_.exchange(true)) return;
     Do([core = core_.get()] { core->Close(); });

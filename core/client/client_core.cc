@@ -148,6 +148,7 @@ void ClientCore::StartPush(absl::Span<const float> delta, const PushOptions& opt
   };
   auto job = std::make_shared<PushJob>(&shared_.tasks, delta, options, base_versions_,
                                        std::move(abandon), std::move(done));
+  job->shared = shared_.shared_deltas.Find(BytesOf(delta));
   if (shared_.config.options.on_push_times) job->begun = shared_.tasks.Now();
   job->Begin(layout().fragments().size(), deadline);
   // They leave in the order of the calls, so none overtakes one that is being looked through.

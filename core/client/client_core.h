@@ -36,6 +36,7 @@ class ClientCore {
 
   explicit ClientCore(ClientConfig config);
 
+  SharedDeltas& shared_deltas() { return shared_.shared_deltas; }
   ClientTasks& tasks() { return shared_.tasks; }
   const Layout& layout() const { return shared_.config.layout; }
 

@@ -11,6 +11,7 @@
 
 #include "core/client/client_config.h"
 #include "core/client/client_tasks.h"
+#include "core/client/shared_deltas.h"
 #include "tideway/buffer.h"
 #include "tideway/stats.h"
 
@@ -21,11 +22,13 @@ struct ClientShared {
       : config(std::move(made_config)),
         tasks(&config.runtime->executor(), config.options.completions_at_once),
         pool(config.pool_bytes_max()),
+        shared_deltas(&tasks),
         acked_versions(config.layout.fragments().size(), 0) {}
 
   const ClientConfig config;
   ClientTasks tasks;
   BufferPool pool;
+  SharedDeltas shared_deltas;
 
   // Answers that are landing in the user's memory now, from all servers. Any thread.
   std::atomic<size_t> answers_arriving{0};

@@ -8,9 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "core/client/shared_deltas.h"
+#include "core/wire/frame.h"
 #include "tideway/buffer.h"
 #include "tideway/executor.h"
 
@@ -25,6 +28,9 @@ class FrameSender {
   virtual uint64_t session() const = 0;
   // Payloads go without a hash. REQUIRES: ready().
   virtual bool unhashed() const = 0;
+  // Where the server finds `payload`, a part of `delta`, without our sending it; none: send it. REQUIRES: ready().
+  virtual std::optional<wire::SharedPlace> SharedPlaceOf(const SharedDelta& delta,
+                                                         absl::Span<const std::byte> payload) = 0;
   // A new id for a pull or request; never 0.
   virtual uint64_t NextRequestId() = 0;
 

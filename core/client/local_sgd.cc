@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <deque>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +18,7 @@
 #include "core/runtime/forget.h"
 #include "tideway/blocking.h"
 #include "tideway/process_mark.h"
+#include "tideway/shared_vector.h"
 
 namespace tideway {
 namespace {
@@ -87,13 +90,8 @@ class Parameters {
 
 class LocalSgdImpl final : public LocalSgd {
  public:
-  LocalSgdImpl(Runtime* runtime, LocalSgdOptions options, std::vector<ParameterView> parameters,
-               const Layout& layout)
-      : runtime_(runtime),
-        options_(std::move(options)),
-        parameters_(std::move(parameters)),
-        pulled_(layout.elements()),
-        exchanged_(layout.elements()) {}
+  LocalSgdImpl(Runtime* runtime, LocalSgdOptions options, std::vector<ParameterView> parameters)
+      : runtime_(runtime), options_(std::move(options)), parameters_(std::move(parameters)) {}
 
   ~LocalSgdImpl() override {
     (void)Leave();    // nobody is left to hear why it failed
@@ -126,6 +124,8 @@ class LocalSgdImpl final : public LocalSgd {
 
  private:
   absl::Time Now() const { return runtime_->executor().Now(); }
+  // Where a server may read deltas by itself, in memory that it can; else in any.
+  absl::Span<float> NewVector();
   void TakeAssignment(const Assignment& assignment);
   absl::Status StartExchange();
   absl::Status MakeDelta();
@@ -156,9 +156,11 @@ class LocalSgdImpl final : public LocalSgd {
   const Parameters parameters_;
 
   // Training thread only.
-  std::vector<float>
+  absl::Span<float>
       pulled_;  // the parameters as pulled; while an overlapped exchange runs, as pushed
-  std::vector<float> exchanged_;  // the delta on its way up, then the parameters on their way down
+  absl::Span<float> exchanged_;  // the delta on its way up, then the parameters on their way down
+  std::deque<std::vector<float>> own_;  // what these lie in
+  std::deque<SharedVector> neighbours_;
   Assignment assignment_;
   uint32_t steps_ = 0;           // of the delta that grows now
   uint64_t steps_in_shard_ = 0;  // since assignment_.shard_step
@@ -198,15 +200,28 @@ absl::Status LocalSgdImpl::Start(const Layout& layout) {
   absl::Status joined =
       Await([this](auto done) { client_->Join(Now() + options_.join_timeout, std::move(done)); });
   if (!joined.ok()) return joined;
+  pulled_ = NewVector();
+  exchanged_ = NewVector();
   // The first assignment may have to wait until enough workers are there: that is an exchange, not a handshake.
   auto begun = AwaitResult<WorkerCycle::Outcome>([this](auto done) {
-    cycle_->Begin(absl::MakeSpan(pulled_), Now() + options_.exchange_timeout, std::move(done));
+    cycle_->Begin(pulled_, Now() + options_.exchange_timeout, std::move(done));
   });
   if (!begun.ok()) return begun.status();
   TakeAssignment(begun->assignment);
   parameters_.CopyFrom(pulled_);
   meter_.Resume(Now());
   return absl::OkStatus();
+}
+
+absl::Span<float> LocalSgdImpl::NewVector() {
+  const std::vector<ConnectionInfo> connections = client_->connections();
+  const bool neighbour = std::any_of(connections.begin(), connections.end(),
+                                     [](const ConnectionInfo& info) { return info.in_memory; });
+  if (neighbour && options_.codec_up == "identity") {
+    auto shared = client_->NewDelta();
+    if (shared.ok()) return neighbours_.emplace_back(*std::move(shared)).span();
+  }
+  return absl::MakeSpan(own_.emplace_back(client_->layout().elements()));
 }
 
 void LocalSgdImpl::TakeAssignment(const Assignment& assignment) {
@@ -244,9 +259,8 @@ absl::StatusOr<SyncEvent> LocalSgdImpl::AfterInnerStep(const InnerStepInfo& info
 absl::Status LocalSgdImpl::MakeDelta() {
   bool finite = true;
   parameters_.ForEach([this, &finite](absl::Span<float> tensor, size_t offset) {
-    const auto delta = absl::MakeSpan(exchanged_).subspan(offset, tensor.size());
-    finite &= merge::MakeDelta(absl::MakeConstSpan(pulled_).subspan(offset, tensor.size()), tensor,
-                               delta);
+    const auto delta = exchanged_.subspan(offset, tensor.size());
+    finite &= merge::MakeDelta(pulled_.subspan(offset, tensor.size()), tensor, delta);
   });
   return finite ? absl::OkStatus() : CheckFinite(exchanged_, client_->layout(), "delta");
 }
@@ -254,13 +268,12 @@ absl::Status LocalSgdImpl::MakeDelta() {
 absl::Status LocalSgdImpl::StartExchange() {
   if (absl::Status status = MakeDelta(); !status.ok()) return status;
   // From here on the inner steps count for the next delta, which starts from here (rebase needs where that was).
-  if (options_.overlap_steps > 0) parameters_.CopyTo(absl::MakeSpan(pulled_));
+  if (options_.overlap_steps > 0) parameters_.CopyTo(pulled_);
   const Arrival arrival{.inner_steps = steps_, .busy_seconds = meter_.TakeBusySeconds()};
   steps_ = 0;
   steps_overlapped_ = 0;
   exchanging_ = true;
-  cycle_->Exchange(exchanged_, arrival, absl::MakeSpan(exchanged_),
-                   Now() + options_.exchange_timeout,
+  cycle_->Exchange(exchanged_, arrival, exchanged_, Now() + options_.exchange_timeout,
                    [this](absl::StatusOr<WorkerCycle::Outcome> outcome) {
                      absl::MutexLock lock(&shared_->mutex);
                      shared_->outcome = std::move(outcome);
@@ -300,15 +313,15 @@ void LocalSgdImpl::PutInPlace(bool final) {
     parameters_.CopyFrom(exchanged_);
   } else {
     parameters_.ForEach([this](absl::Span<float> tensor, size_t offset) {
-      const auto came = absl::MakeConstSpan(exchanged_).subspan(offset, tensor.size());
+      const auto came = exchanged_.subspan(offset, tensor.size());
       if (options_.merge == MergeRule::kAlpha) {
         merge::Mix(came, static_cast<float>(options_.alpha), tensor);
       } else {
-        merge::Rebase(came, absl::MakeConstSpan(pulled_).subspan(offset, tensor.size()), tensor);
+        merge::Rebase(came, pulled_.subspan(offset, tensor.size()), tensor);
       }
     });
   }
-  pulled_.swap(exchanged_);
+  std::swap(pulled_, exchanged_);
 }
 
 absl::Status LocalSgdImpl::Leave() {
@@ -327,8 +340,7 @@ absl::StatusOr<std::unique_ptr<LocalSgd>> LocalSgd::Join(Runtime* runtime, Local
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   absl::StatusOr<Layout> layout = LayoutOf(parameters, options);
   if (!layout.ok()) return layout.status();
-  auto local =
-      std::make_unique<LocalSgdImpl>(runtime, std::move(options), std::move(parameters), *layout);
+  auto local = std::make_unique<LocalSgdImpl>(runtime, std::move(options), std::move(parameters));
   if (absl::Status status = local->Start(*layout); !status.ok()) return status;
   return local;
 }

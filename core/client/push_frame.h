@@ -29,6 +29,9 @@ struct PushFrame {
   const absl::Span<const std::byte> payload;
   const bool lent = false;
   bool with_transport = false;
+  size_t bytes_leaving = 0;  // of the payload, with the transport
+  uint64_t shared_nonce =
+      0;  // of the shared memory that a server was told to read it from; 0: it was not
 };
 
 }  // namespace tideway

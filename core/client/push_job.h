@@ -10,6 +10,7 @@
 
 #include "absl/types/span.h"
 #include "core/client/job.h"
+#include "core/client/shared_deltas.h"
 #include "tideway/client.h"
 
 namespace tideway {
@@ -29,7 +30,8 @@ class PushJob final : public Job<PushReport> {
   const uint32_t inner_steps;
   const bool known_finite;
   const std::shared_ptr<const std::vector<uint64_t>> base_versions;
-  absl::Time begun;  // Push was called; noted only for who asks for a push's times
+  SharedDelta shared;  // that `delta` lies in, if it does
+  absl::Time begun;    // Push was called; noted only for who asks for a push's times
   // By fragment, of its fp32 values: made where the delta was looked through as a whole anyway, and is to leave as it is. Else
   // empty.
   std::vector<uint64_t> hashes;

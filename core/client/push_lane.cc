@@ -207,22 +207,25 @@ void PushLane::SendFirst(Part part) {
       static_cast<uint32_t>(shared_->config.layout.fragments()[part.fragment].elements);
   header.inner_steps = part.job->inner_steps;
   header.codec = part.codec->info().wire_id;
-  header.payload_bytes = static_cast<uint32_t>(part.frame->payload.size());
   Part& kept = sent_[header.sequence] = std::move(part);
   SendAgain(kept);
 }
 
 void PushLane::SendAgain(Part& part) {
   // Nobody reads the headroom now: the connection that had this frame has been closed and has let go of it.
+  const std::shared_ptr<PushFrame> frame = part.frame;
   part.header.session = sender_->session();
   SetHash(part);
+  const bool shared = SetShared(part);
+  const absl::Span<const std::byte> payload =
+      shared ? absl::Span<const std::byte>() : frame->payload;
   part.header.floor = sent_.begin()->first;  // all below it are acknowledged
-  const std::shared_ptr<PushFrame> frame = part.frame;
   wire::WriteHeader(part.header, frame->buffer.headroom(wire::kFrameHeaderBytes));
   const std::shared_ptr<Buffer> buffer(frame, &frame->buffer);
   frame->with_transport = true;
-  bytes_leaving_ += frame->payload.size();
-  sender_->SendFrame(buffer, frame->payload, [this, frame] {
+  frame->bytes_leaving = payload.size();
+  bytes_leaving_ += payload.size();
+  sender_->SendFrame(buffer, payload, [this, frame] {
     shared_->tasks.OnStateNow([this, frame] { OnLetGo(*frame); });
   });
 }
@@ -250,6 +253,19 @@ void PushLane::OnReady(size_t credit_bytes, size_t pushes_max) {
     SendFirst(std::move(part));
   }
   Pump();
+}
+
+bool PushLane::SetShared(Part& part) {
+  wire::FrameHeader& header = part.header;
+  header.payload_bytes = static_cast<uint32_t>(part.frame->payload.size());
+  header.durable_version = 0;
+  header.window = 0;
+  if (!part.frame->lent || part.job->shared.block == nullptr) return false;
+  const auto place = sender_->SharedPlaceOf(part.job->shared, part.frame->payload);
+  if (!place.has_value()) return false;
+  wire::SetShared(*place, header);
+  part.frame->shared_nonce = part.job->shared.block->descriptor().nonce;
+  return true;
 }
 
 absl::Status PushLane::OnAck(const wire::FrameHeader& ack) {
@@ -329,7 +345,7 @@ void PushLane::Settle(Part part) {
 
 void PushLane::OnLetGo(PushFrame& frame) {
   frame.with_transport = false;
-  bytes_leaving_ -= frame.payload.size();
+  bytes_leaving_ -= frame.bytes_leaving;
   const auto it = std::find_if(leaving_.begin(), leaving_.end(),
                                [&frame](const Part& part) { return part.frame.get() == &frame; });
   if (it != leaving_.end()) {

@@ -99,6 +99,10 @@ class PushLane {
   void SendFirst(Part part);
   void SendAgain(Part& part);
   void SetHash(Part& part);
+  // Has the server read the payload where it lies, if it can.
+  bool SetShared(Part& part);
+  // The server may be reading the part's payload where it lies: leaves that memory to it. False: it can't be left.
+  bool LeaveShared(const Part& part);
   void Count(const Part& part, const wire::FrameHeader& ack);
   void TellTimes(const Part& part) const;
   void Release(Part& part);

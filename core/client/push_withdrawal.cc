@@ -50,6 +50,8 @@ void PushLane::Withdraw(const PushJob* job) {
   for (auto it = sent_.begin(); it != sent_.end();) {
     const auto at = it++;
     if (!mine(at->second)) continue;
+    // The memory can't go back to the user then: the push ends when the server has answered, or is out of reach.
+    if (!LeaveShared(at->second)) continue;
     Part given_up = at->second;
     if (!GoOnAlone(at->second)) {
       Release(at->second);
@@ -60,6 +62,11 @@ void PushLane::Withdraw(const PushJob* job) {
   const bool stuck = std::any_of(leaving_.begin(), leaving_.end(), mine);
   if (stuck) sender_->Break(absl::CancelledError("a push gave up while it was leaving"));
   Pump();
+}
+
+bool PushLane::LeaveShared(const Part& part) {
+  if (part.job == nullptr || part.frame->shared_nonce == 0) return true;
+  return shared_->shared_deltas.Abandon(part.job->shared, part.frame->shared_nonce).ok();
 }
 
 bool PushLane::GoOnAlone(Part& part) {
@@ -86,6 +93,8 @@ void PushLane::FailAll(const absl::Status& status) {
   }
   for (auto& [sequence, part] : std::exchange(sent_, {})) {
     if (part.job != nullptr) part.job->Fail(status);
+    (void)LeaveShared(
+        part);  // where there is no memory for that, the user gets back what the server may read once more
     Release(part);
     Settle(std::move(part));
   }

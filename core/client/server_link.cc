@@ -53,6 +53,7 @@ ServerLink::ServerLink(ClientShared* shared, uint32_t index, Events events)
       pushes_(shared, this, index),
       pulls_(shared, this, index),
       requests_(shared, this),
+      offers_(&shared->tasks, &requests_),
       selector_(shared->config.servers[index].scheme == kAutoScheme
                     ? std::make_unique<PathSelector>(shared, shared->config.servers[index])
                     : nullptr),

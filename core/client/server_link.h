@@ -50,6 +50,7 @@
 #include "core/client/pull_lane.h"
 #include "core/client/push_lane.h"
 #include "core/client/request_lane.h"
+#include "core/client/shared_offers.h"
 #include "core/runtime/backoff.h"
 #include "core/wire/frame.h"
 #include "tideway/transport.h"
@@ -87,6 +88,10 @@ class ServerLink final : public FrameSender {
   bool ready() const override { return state_ == State::kReady; }
   uint64_t session() const override { return session_; }
   bool unhashed() const override { return unhashed_; }
+  std::optional<wire::SharedPlace> SharedPlaceOf(const SharedDelta& delta,
+                                                 absl::Span<const std::byte> payload) override {
+    return offers_.PlaceOf(delta, payload);
+  }
   uint64_t NextRequestId() override { return ++last_request_id_; }
   void SendFrame(std::shared_ptr<Buffer> frame) override;
   void SendFrame(std::shared_ptr<Buffer> frame, absl::Span<const std::byte> payload,
@@ -136,6 +141,7 @@ class ServerLink final : public FrameSender {
   PushLane pushes_;
   PullLane pulls_;
   RequestLane requests_;
+  SharedOffers offers_;
 
   const std::unique_ptr<PathSelector> selector_;  // null: the address names the path
   PathSelector::Choice path_;                     // of the present attempt

@@ -110,6 +110,7 @@ absl::Status ServerLink::OnWelcome(absl::Span<const std::byte> payload) {
   state_ = State::kReady;
   session_ = welcome->session();
   unhashed_ = welcome->unhashed() && connection_->info().in_memory;
+  offers_.OnReady(unhashed_ && welcome->maps_memory());
   ready_since_ = shared_->tasks.Now();
   ReportPath();
   if (was_ready_) {

@@ -13,6 +13,8 @@ namespace {
 
 constexpr uint32_t kElementsAtOnce = 4096;
 constexpr uint32_t kElementsAlone = uint32_t{1} << 19;  // about 200 us
+// The same where the payload lies in the worker's own memory, and in a cache of another core.
+constexpr uint32_t kElementsAloneElsewhere = uint32_t{1} << 16;
 
 // The hash of a push, if it has one. `finite`: the payload is fp32 values, and they were looked through on the way.
 absl::Status CheckPush(ArrivedPush& push, bool& finite) {
@@ -31,13 +33,14 @@ void ServerCore::HandlePush(std::unique_ptr<ArrivedPush> push) {
   push->marks.Mark(&ServerPushTimes::landed);
   const wire::FrameHeader& header = push->header;
   Slot& slot = this->slot(header.fragment);
+  const uint32_t alone_max = push->shared == nullptr ? kElementsAlone : kElementsAloneElsewhere;
   auto apply = [self = shared_from_this(), &slot, push = std::move(push)] {
     if (!self->stopped_) self->ApplyPush(slot, *push);
   };
   // This is the transport's thread. While nothing else arrives, it has nothing better to do than to step, with the payload still
   // in its cache; and stepping few elements always takes less than a hop to another thread.
   const bool alone = pushes_arriving_.fetch_sub(1) == 1;
-  if (header.elements <= kElementsAtOnce || (alone && header.elements <= kElementsAlone)) {
+  if (header.elements <= kElementsAtOnce || (alone && header.elements <= alone_max)) {
     slot.strand.Dispatch(std::move(apply));
   } else {
     slot.strand.Post(std::move(apply));
@@ -47,7 +50,7 @@ void ServerCore::HandlePush(std::unique_ptr<ArrivedPush> push) {
 void ServerCore::ApplyPush(Slot& slot, ArrivedPush& push) {
   const std::shared_ptr<Session>& session = push.session;
   const wire::FrameHeader& header = push.header;
-  const absl::Span<const std::byte> payload = std::as_const(push.payload).span();
+  const absl::Span<const std::byte> payload = push.payload;
   const StageMarks<ServerPushTimes>& marks = push.marks;
   marks.Mark(&ServerPushTimes::apply_begun);
   bool finite = false;

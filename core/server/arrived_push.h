@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "absl/types/span.h"
+#include "core/runtime/shared_block.h"
 #include "core/runtime/stage_marks.h"
 #include "core/wire/frame.h"
 #include "core/wire/payload_scan.h"
@@ -18,8 +20,10 @@ class Session;
 struct ArrivedPush {
   std::shared_ptr<Session> session;
   wire::FrameHeader header;
-  Buffer payload;
+  Buffer buffer;                                // that the payload landed in,
+  std::shared_ptr<const SharedMapping> shared;  // or the worker's memory that it lies in
   StageMarks<ServerPushTimes> marks;
+  absl::Span<const std::byte> payload;
   wire::PayloadScanner scanner;  // of `payload`, where the worker has hashed it
 };
 

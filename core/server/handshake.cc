@@ -152,6 +152,7 @@ void ServerCore::HandleHello(const std::shared_ptr<Session>& session, const wire
   welcome.set_lease_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(options_.lease)));
   welcome.set_library_version(kVersion);
   welcome.set_unhashed(identity->unhashed);
+  welcome.set_maps_memory(identity->unhashed && identity->worker != nullptr);
   OfferDifferences(hello, *identity, welcome);
   if (!hello.one_sided() || identity->differences != nullptr)
     return session->Open(*std::move(identity), welcome);
@@ -187,10 +188,33 @@ void ServerCore::HandleRequest(const std::shared_ptr<Session>& session, uint64_t
       session->AnswerRequest(sequence, reply);
       if (worker != nullptr) EndLife(*worker, session->identity().incarnation, "it left");
       return;
+    case wire::ControlRequest::kShare:
+      return HandleShare(session, sequence, request.share());
     case wire::ControlRequest::KIND_NOT_SET:
       break;
   }
   session->Refuse(absl::InvalidArgumentError("unknown control request"));
+}
+
+void ServerCore::HandleShare(const std::shared_ptr<Session>& session, uint64_t sequence,
+                             const wire::ShareRequest& share) {
+  if (!session->identity().unhashed || session->worker() == nullptr ||
+      share.number() >= kSharedBlocksMax) {
+    return session->Refuse(absl::InvalidArgumentError(
+        "memory is shared only within a host, by a worker, and so many"));
+  }
+  // Not here: mapping takes long, and this is the transport's thread.
+  executor().Post([session, sequence, share] {
+    wire::ControlReply reply;
+    auto mapping = SharedMapping::Open(
+        {.pid = share.pid(), .file = share.file(), .bytes = share.bytes(), .nonce = share.nonce()});
+    if (mapping.ok()) {
+      session->Map(share.number(), sequence, *std::move(mapping));
+    } else {
+      *reply.mutable_error() = wire::ToProto(mapping.status());
+    }
+    session->AnswerRequest(sequence, reply);
+  });
 }
 
 void ServerCore::HandleAssignment(const std::shared_ptr<Session>& session, uint64_t sequence,

@@ -118,6 +118,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   std::vector<std::shared_ptr<Session>> Sessions() const;
   std::vector<std::shared_ptr<Session>> SessionsOf(const Worker& worker) const;
 
+  void HandleShare(const std::shared_ptr<Session>& session, uint64_t sequence,
+                   const wire::ShareRequest& share);
   void ApplyPush(Slot& slot, ArrivedPush& push);
   void TellTimes(const Worker& worker, const wire::FrameHeader& header,
                  const Fragment::PushOutput& output, ServerPushTimes& times);

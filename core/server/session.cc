@@ -180,37 +180,71 @@ std::string Session::Identity::CodecsUp() const {
   });
 }
 
-absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
-  const size_t bytes = header.payload_bytes;
-  if (identity_.worker == nullptr) {
-    return Reject(absl::InvalidArgumentError("an observer must not push"), bytes);
-  }
+absl::Status Session::AdmitPush(const wire::FrameHeader& header, size_t bytes) {
+  if (identity_.worker == nullptr) return absl::InvalidArgumentError("an observer must not push");
   absl::Status status = core_->CheckFragment(header);
-  if (!status.ok()) return Reject(status, bytes);
+  if (!status.ok()) return status;
   const Codec* const codec = identity_.CodecUp(header.codec);
   if (codec == nullptr || bytes > codec->Bound(header.elements)) {
-    return Reject(absl::InvalidArgumentError(absl::StrCat(
-                      "push of fragment ", header.fragment, " has codec ", header.codec, " and ",
-                      bytes, " bytes; the handshake settled ", identity_.CodecsUp())),
-                  bytes);
+    return absl::InvalidArgumentError(
+        absl::StrCat("push of fragment ", header.fragment, " has codec ", header.codec, " and ",
+                     bytes, " bytes; the handshake settled ", identity_.CodecsUp()));
   }
-  if (header.sequence == 0) {
-    return Reject(absl::InvalidArgumentError("push sequences begin at 1"), bytes);
-  }
+  if (header.sequence == 0) return absl::InvalidArgumentError("push sequences begin at 1");
   if (push_bytes_.fetch_add(bytes) + bytes > identity_.credit_bytes ||
       pushes_.fetch_add(1) + 1 > kPushesInFlightMax) {
-    return Reject(absl::ResourceExhaustedError("pushed beyond the credit that was granted"), bytes);
+    return absl::ResourceExhaustedError("pushed beyond the credit that was granted");
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
+  if ((header.flags & wire::kFlagShared) != 0) return LandShared(header);
+  const size_t bytes = header.payload_bytes;
+  absl::Status status = AdmitPush(header, bytes);
+  if (!status.ok()) return Reject(status, bytes);
   auto buffer = core_->pool().Take(bytes);
   if (!buffer.ok()) return Reject(buffer.status(), bytes);
+  auto push = std::make_unique<ArrivedPush>();
+  push->header = header;
+  push->buffer = *std::move(buffer);
+  const absl::Span<std::byte> destination = push->buffer.span();
+  push->payload = destination;
+  return LandPushIn(std::move(push), destination);
+}
+
+absl::StatusOr<Landing> Session::LandShared(const wire::FrameHeader& header) {
+  const size_t bytes = size_t{header.elements} * sizeof(float);
+  absl::Status status = AdmitPush(header, bytes);
+  if (!status.ok()) return Reject(status, 0);
+  const wire::SharedPlace place = wire::SharedPlaceOf(header);
+  auto push = std::make_unique<ArrivedPush>();
+  push->header = header;
+  if (place.memory < kSharedBlocksMax) {
+    absl::MutexLock lock(&mutex_);
+    push->shared = mapped_[place.memory].mapping;
+  }
+  const size_t there = push->shared == nullptr ? 0 : push->shared->span().size();
+  if (header.codec != kIdentityWireId || place.offset % sizeof(float) != 0 || bytes > there ||
+      place.offset > there - bytes) {
+    return Reject(absl::InvalidArgumentError(absl::StrCat(
+                      "push of fragment ", header.fragment, " lies ", bytes, " bytes long at ",
+                      place.offset, " of shared memory ", place.memory, ", which has ", there)),
+                  0);
+  }
+  push->payload = push->shared->span().subspan(place.offset, bytes);
+  return LandPushIn(std::move(push), {});
+}
+
+Landing Session::LandPushIn(std::unique_ptr<ArrivedPush> push, absl::Span<std::byte> destination) {
   core_->PushArrives();
-  auto push = std::make_unique<ArrivedPush>(
-      ArrivedPush{shared_from_this(), header, *std::move(buffer), core_->NewMarks(), {}});
+  push->session = shared_from_this();
+  push->marks = core_->NewMarks();
   push->marks.Mark(&ServerPushTimes::arrived);
   Landing landing;
-  landing.destination = push->payload.span();
-  if ((header.flags & wire::kFlagUnhashed) == 0) {
-    push->scanner = wire::PayloadScanner(landing.destination);
+  landing.destination = destination;
+  if ((push->header.flags & wire::kFlagUnhashed) == 0) {
+    push->scanner = wire::PayloadScanner(destination);
     landing.progress = [scanner = &push->scanner](size_t landed) { scanner->Advance(landed); };
   }
   landing.done = [push = std::move(push)](const absl::Status& landed) mutable {
@@ -219,6 +253,14 @@ absl::StatusOr<Landing> Session::LandPush(const wire::FrameHeader& header) {
     core.HandlePush(std::move(push));
   };
   return landing;
+}
+
+void Session::Map(size_t number, uint64_t request, std::shared_ptr<const SharedMapping> mapping) {
+  absl::MutexLock lock(&mutex_);
+  Mapped& mapped = mapped_[number];
+  if (request < mapped.request) return;  // overtaken
+  mapped.request = request;
+  mapped.mapping.swap(mapping);  // the former one goes when the lock is free
 }
 
 absl::StatusOr<Landing> Session::LandPull(const wire::FrameHeader& header) {

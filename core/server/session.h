@@ -19,6 +19,7 @@
 #ifndef TIDEWAY_CORE_SERVER_SESSION_H_
 #define TIDEWAY_CORE_SERVER_SESSION_H_
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -29,6 +30,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "core/runtime/shared_block.h"
+#include "core/server/arrived_push.h"
 #include "core/server/worker_table.h"
 #include "core/wire/control.h"
 #include "core/wire/frame.h"
@@ -73,6 +76,9 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   // it. FAILED_PRECONDITION: the connection can't. May take long.
   absl::StatusOr<std::string> Expose(absl::Span<const std::byte> memory);
 
+  // From now on pushes may lie in that memory of the worker's, under that number; the latest request for a number counts.
+  void Map(size_t number, uint64_t request, std::shared_ptr<const SharedMapping> mapping);
+
   void Open(Identity identity, const wire::Welcome& welcome);
 
   // The answer to a push: gives its credit back and sends the ack.
@@ -105,6 +111,11 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   absl::StatusOr<Landing> LandDiscover(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandProbe(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandPush(const wire::FrameHeader& header);
+  // OK, and the credit is taken, if a push with so many bytes may come.
+  absl::Status AdmitPush(const wire::FrameHeader& header, size_t bytes);
+  // A push whose payload lies in memory of the worker's.
+  absl::StatusOr<Landing> LandShared(const wire::FrameHeader& header);
+  Landing LandPushIn(std::unique_ptr<ArrivedPush> push, absl::Span<std::byte> destination);
   absl::StatusOr<Landing> LandPull(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandRequest(const wire::FrameHeader& header);
   absl::StatusOr<Landing> LandRefuse(const wire::FrameHeader& header);
@@ -127,7 +138,12 @@ class Session final : public Receiver, public std::enable_shared_from_this<Sessi
   mutable absl::Mutex mutex_;
   std::shared_ptr<Connection> connection_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<ExposedMemory> exposed_ ABSL_GUARDED_BY(mutex_);  // null: nothing
-  bool greeted_ = false;                                            // the transport's thread
+  struct Mapped {
+    uint64_t request = 0;
+    std::shared_ptr<const SharedMapping> mapping;  // null: none
+  };
+  std::array<Mapped, kSharedBlocksMax> mapped_ ABSL_GUARDED_BY(mutex_);
+  bool greeted_ = false;  // the transport's thread
   std::atomic<State> state_{State::kGreeting};
   Identity identity_;  // written before state_ becomes kOpen
 

@@ -17,7 +17,14 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "the wire is little-endian and headers are copied as they are in memory");
 
-constexpr uint16_t kFlagsKnown = kFlagDuplicate | kFlagFailed | kFlagDifferences | kFlagUnhashed;
+constexpr uint16_t kFlagsKnown =
+    kFlagDuplicate | kFlagFailed | kFlagDifferences | kFlagUnhashed | kFlagShared;
+
+// Only a push, which is not hashed then.
+bool MayBeShared(const FrameHeader& header) {
+  return static_cast<FrameType>(header.type) == FrameType::kPush && header.payload_bytes == 0 &&
+         (header.flags & kFlagUnhashed) != 0;
+}
 
 bool MayGoUnhashed(const FrameHeader& header) {
   const auto type = static_cast<FrameType>(header.type);
@@ -84,6 +91,10 @@ absl::StatusOr<FrameHeader> ReadHeader(absl::Span<const std::byte> bytes, size_t
   if ((header.flags & kFlagUnhashed) != 0 && !(unhashed && MayGoUnhashed(header))) {
     return Bad(absl::StrCat("the payload of a ", TypeName(static_cast<FrameType>(header.type)),
                             " frame must be hashed over this connection"));
+  }
+  if ((header.flags & kFlagShared) != 0 && !MayBeShared(header)) {
+    return Bad(absl::StrCat("a ", TypeName(static_cast<FrameType>(header.type)),
+                            " frame can't have its payload in shared memory like this"));
   }
   if (header.payload_bytes != payload_bytes) {
     return Bad(absl::StrCat("frame announces ", header.payload_bytes,

@@ -60,6 +60,8 @@ inline constexpr uint16_t kFlagDifferences =
     4;  // kPullReply: payload is a row of differences (core/wire/chain_frames.h)
 inline constexpr uint16_t kFlagUnhashed =
     8;  // kPush, kPullReply: payload_hash is 0 and stands for nothing. Only where both ends agreed to that.
+inline constexpr uint16_t kFlagShared =
+    16;  // kPush: there is no payload; the fragment's fp32 values lie in memory that the server has mapped (SharedPlace). Not hashed
 
 struct FrameHeader {
   uint32_t magic = kMagic;
@@ -97,6 +99,22 @@ static_assert(offsetof(FrameHeader, payload_hash) == 80);
 static_assert(offsetof(FrameHeader, header_hash) == 92);
 static_assert(kFrameHeaderBytes <= kMessageHeaderBytesMax);
 static_assert(kMessagePayloadBytesMax <= UINT32_MAX, "payload_bytes is 32 bits");
+
+// With kFlagShared: where in which shared memory of the session.
+struct SharedPlace {
+  uint64_t memory = 0;  // the number that Share gave it
+  uint64_t offset = 0;  // in bytes
+};
+inline void SetShared(const SharedPlace& place, FrameHeader& header) {
+  header.flags |= kFlagShared | kFlagUnhashed;
+  header.durable_version = place.memory;
+  header.window = place.offset;
+  header.payload_bytes = 0;
+  header.payload_hash = 0;
+}
+inline SharedPlace SharedPlaceOf(const FrameHeader& header) {
+  return {.memory = header.durable_version, .offset = header.window};
+}
 
 uint64_t HashPayload(absl::Span<const std::byte> payload);
 

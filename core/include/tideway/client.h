@@ -48,6 +48,7 @@
 #include "tideway/layout.h"
 #include "tideway/push_times.h"
 #include "tideway/runtime.h"
+#include "tideway/shared_vector.h"
 #include "tideway/stats.h"
 #include "tideway/transport_report.h"
 
@@ -166,6 +167,11 @@ class Client {
   // `destination`: layout.elements() floats; filled with the parameters. Later pushes count as made from them.
   virtual void Pull(absl::Span<float> destination, const PullOptions& options, absl::Time deadline,
                     ResultDone<PullReport> done) = 0;
+
+  // Memory for deltas, layout.elements() of them, which a server on this host reads where it lies (shared_vector.h): with codec_up
+  // "identity" nothing of such a delta is copied. A client has up to eight. RESOURCE_EXHAUSTED, or UNAVAILABLE where this system has no
+  // such memory; any other memory does too.
+  virtual absl::StatusOr<SharedVector> NewDelta() = 0;
 
   struct PushPullReport {
     PushReport push;

@@ -78,6 +78,10 @@ inline constexpr size_t kOneSidedBytesMaxDefault = size_t{8} << 30;  // of one s
 inline constexpr size_t kDirectoryReadBytesMax = size_t{64} << 10;   // of one read of the directory
 inline constexpr int kOneSidedTriesMax = 4;  // reads of one fragment before it is asked for
 
+// --- deltas in shared memory -----------------------------------------------------------------------
+inline constexpr size_t kSharedBlockBytesMax = size_t{1} << 40;  // of one SharedVector
+inline constexpr size_t kSharedBlocksMax = 8;  // that a server maps for one session
+
 // --- pulls by differences -------------------------------------------------------------------------
 inline constexpr size_t kDifferenceCodecsMax = 4;  // that a server makes differences with at a time
 inline constexpr size_t kChainLinksMax = 64;       // differences kept per fragment and codec
