@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -50,7 +51,7 @@ class File {
 };
 
 std::string Why(const char* what) {
-  return absl::StrCat("shared memory: ", what, ": ", std::strerror(errno));
+  return absl::StrCat("shared memory: ", what, ": ", std::generic_category().message(errno));
 }
 
 absl::Status NoBlock(const char* why) {
