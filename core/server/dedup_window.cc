@@ -25,10 +25,15 @@ void DedupWindow::RaiseFloor(uint64_t floor) {
 }
 
 void DedupWindow::Insert(const Entry& entry) {
-  // Pushes of one client come almost always in rising order: the search ends where it begins.
+  // Pushes of one client come almost always in rising order: the search ends where it begins. At the end of an empty deque insert
+  // would take it for the beginning, and allocate a block in front of it with each push.
   auto it = entries_.end();
   while (it != entries_.begin() && (it - 1)->sequence > entry.sequence) --it;
-  entries_.insert(it, entry);
+  if (it == entries_.end()) {
+    entries_.push_back(entry);
+  } else {
+    entries_.insert(it, entry);
+  }
   if (entries_.size() > kDedupWindow) RaiseFloor(entries_.front().sequence + 1);
 }
 
