@@ -51,12 +51,14 @@ void ServeExchange(const ExchangeSettings& settings, Wire& wire, float* sum) {
       });
       if (!all) return;
       wire.Send(ack.data(), ack.size());
+      wire.Flush();
     } else {
       if (!wire.Receive(kAckBytes, [](const float*) {})) return;
       ForEachChunk(settings, [&](size_t element, size_t bytes) {
         wire.Send(sum + element, bytes);
         return true;
       });
+      wire.Flush();
     }
   }
 }
@@ -87,9 +89,11 @@ void RunExchangeClient(const ExchangeSettings& settings, Wire& wire) {
       return true;
     });
     must(wire.Receive(kAckBytes, [](const float*) {}));
+    wire.Flush();
   };
   const auto pull = [&] {
     wire.Send(ack.data(), ack.size());
+    wire.Flush();
     ForEachChunk(settings, [&](size_t element, size_t bytes) {
       return must(wire.ReceiveInto(vector.data() + element, bytes));
     });

@@ -37,8 +37,10 @@ class Wire {
   using Use = std::function<void(const float* data)>;
 
   virtual ~Wire() = default;
-  // Sends one message; `data` may be changed once this returns.
+  // Sends one message; `data` may be changed once Flush has returned.
   virtual void Send(const void* data, size_t bytes) = 0;
+  // Waits for what Send left to others. A library that tells later that a message has left need not be waited for with each.
+  virtual void Flush() {}
   // Waits for the next message, which has `bytes`, and calls `use` with it. False: the other end has closed.
   virtual bool Receive(size_t bytes, const Use& use) = 0;
   // The same, into `data`. A library that can do better than to copy does so.

@@ -33,8 +33,10 @@ CONTENDERS = {
     "ZeroMQ": ("other_zeromq", None, [], False),
     "gRPC stream": ("other_grpc", None, [], False),
     "Gloo": ("other_gloo", None, [], False),
+    "TensorPipe uv": ("other_tensorpipe_uv", None, [], False),
     "Tideway ucx/sm": ("tideway_peer", "ucx://127.0.0.1:0?tls=sm", [], True),
     "Open MPI one-sided": ("other_mpi", None, MPIRUN, True),
+    "TensorPipe shm": ("other_tensorpipe_shm", None, [], True),
 }
 OURS = {False: "Tideway tcp", True: "Tideway ucx/sm"}
 
