@@ -61,6 +61,8 @@ class Fields {
                         .waiting_s = train.Get<double>("waiting"),
                         .exchange_s = train.Get<double>("exchange"),
                         .compute_cpu_s = train.Get<double>("compute_cpu"),
+                        .alone_cpu_s = train.Get<double>("alone_cpu"),
+                        .computing_cpu_s = train.Get<double>("computing_cpu"),
                         .exchanges = train.GetHistogram("exchange_ns")};
     status_.Update(train.status());
     return times;

@@ -33,12 +33,14 @@ struct PairCommand {
 
 // Of train-step (bench/peer/train_step.h), over the cycles of one repetition.
 struct TrainTimes {
-  double alone_s = 0;      // all inner steps with nothing under way
-  double with_s = 0;       // the same number of steps, and an exchange
-  double computing_s = 0;  // of that, in inner steps
-  double waiting_s = 0;    // of that, for the exchange
-  double exchange_s = 0;   // from begin to end of the exchanges
-  double compute_cpu_s = 0;
+  double alone_s = 0;          // all inner steps with nothing under way
+  double with_s = 0;           // the same number of steps, and an exchange
+  double computing_s = 0;      // of that, in inner steps
+  double waiting_s = 0;        // of that, for the exchange
+  double exchange_s = 0;       // from begin to end of the exchanges
+  double compute_cpu_s = 0;    // of the computing thread
+  double alone_cpu_s = 0;      // of that, in the inner steps with nothing under way
+  double computing_cpu_s = 0;  // of that, in the others
   Histogram exchanges;
 };
 

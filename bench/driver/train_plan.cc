@@ -24,9 +24,13 @@ using tideway::tools::TextTable;
 struct TrainSummary {
   Estimate utilisation;
   double waiting_share = 0;  // of the time with communication
-  double slowdown =
-      0;  // of the inner steps while an exchange is under way; 0.02: they take 2 % longer
-  double step_us = 0;  // an inner step alone
+  // Of the inner steps while an exchange is under way; 0.02: they take 2 % longer. Then what of that is not the CPU seconds that
+  // communication used, and how many more CPU seconds the steps themselves need.
+  double slowdown = 0;
+  Estimate slowdown_beyond_cpu;
+  Estimate step_cpu_increase;
+  double communication_cpu = 0;  // seconds on this host, for each second of inner steps
+  double step_us = 0;            // an inner step alone
 };
 
 std::vector<double> Each(const std::vector<Measured>& rounds, double TrainTimes::*value) {
@@ -35,21 +39,49 @@ std::vector<double> Each(const std::vector<Measured>& rounds, double TrainTimes:
   return values;
 }
 
-TrainSummary SummariseTraining(const Result& result, size_t operations) {
+// CPU seconds on the worker's host, without the computing thread's.
+double CommunicationCpu(const Measured& round, bool one_host) {
+  const double client = std::max(0.0, round.client_cpu_s - round.train->compute_cpu_s);
+  return client + (one_host ? round.server_cpu_s : 0);
+}
+
+std::vector<double> SlowdownsBeyondCpu(const std::vector<Measured>& rounds, bool one_host) {
+  std::vector<double> values;
+  for (const Measured& round : rounds) {
+    const double longer = round.train->computing_s - round.train->alone_s;
+    values.push_back((longer - CommunicationCpu(round, one_host)) / round.train->alone_s);
+  }
+  return values;
+}
+
+std::vector<double> StepCpuIncreases(const std::vector<Measured>& rounds) {
+  std::vector<double> values;
+  for (const Measured& round : rounds) {
+    values.push_back(round.train->computing_cpu_s / round.train->alone_cpu_s - 1);
+  }
+  return values;
+}
+
+TrainSummary SummariseTraining(const Result& result, size_t operations, bool one_host) {
   double alone = 0;
   double computing = 0;
   double waiting = 0;
   double with = 0;
+  double communication_cpu = 0;
   for (const Measured& round : result.rounds) {
     alone += round.train->alone_s;
     computing += round.train->computing_s;
     waiting += round.train->waiting_s;
     with += round.train->with_s;
+    communication_cpu += CommunicationCpu(round, one_host);
   }
   return {.utilisation = RatioOf(Each(result.rounds, &TrainTimes::alone_s),
                                  Each(result.rounds, &TrainTimes::with_s)),
           .waiting_share = waiting / with,
           .slowdown = computing / alone - 1,
+          .slowdown_beyond_cpu = MedianOf(SlowdownsBeyondCpu(result.rounds, one_host)),
+          .step_cpu_increase = MedianOf(StepCpuIncreases(result.rounds)),
+          .communication_cpu = communication_cpu / alone,
           .step_us = 1e6 * alone / static_cast<double>(operations * result.what.inner_steps)};
 }
 
@@ -76,6 +108,13 @@ Json ToJson(const Trained& trained, const Flags& flags) {
   json["communication_share"] = 1 - summary.utilisation.median;
   json["waiting_share"] = summary.waiting_share;
   json["slowdown"] = summary.slowdown;
+  json["communication_cpu"] = summary.communication_cpu;
+  json["slowdown_beyond_cpu"] = summary.slowdown_beyond_cpu.median;
+  json["slowdown_beyond_cpu_interval"] = {summary.slowdown_beyond_cpu.low,
+                                          summary.slowdown_beyond_cpu.high};
+  json["step_cpu_increase"] = summary.step_cpu_increase.median;
+  json["step_cpu_increase_interval"] = {summary.step_cpu_increase.low,
+                                        summary.step_cpu_increase.high};
   return json;
 }
 
@@ -90,6 +129,9 @@ std::string TableOf(const std::vector<Trained>& all) {
                    {"communication", TextTable::kRight},
                    {"waiting", TextTable::kRight},
                    {"steps slower by", TextTable::kRight},
+                   {"communication CPU", TextTable::kRight},
+                   {"slower beyond CPU", TextTable::kRight},
+                   {"more CPU in steps", TextTable::kRight},
                    {"exchange p50 ms", TextTable::kRight},
                    {"CPU s/GB", TextTable::kRight}});
   for (const auto& [result, training] : all) {
@@ -103,6 +145,9 @@ std::string TableOf(const std::vector<Trained>& all) {
          absl::StrFormat("%.1f %%", 100 * (1 - used.median)),
          absl::StrFormat("%.1f %%", 100 * training.waiting_share),
          absl::StrFormat("%.1f %%", 100 * training.slowdown),
+         absl::StrFormat("%.1f %%", 100 * training.communication_cpu),
+         absl::StrFormat("%+.1f %%", 100 * training.slowdown_beyond_cpu.median),
+         absl::StrFormat("%+.1f %%", 100 * training.step_cpu_increase.median),
          absl::StrFormat("%.1f", 1e-6 * exchanges.latencies.Quantile(0.5)),
          absl::StrFormat("%.3f", exchanges.cpu_s_per_gb.median)});
   }
@@ -136,7 +181,8 @@ absl::StatusOr<Trained> MeasureOne(const Case& what, const MeasureSettings& sett
     if (!round.train.has_value()) return absl::InternalError("a program's answer has no train");
     operations += round.latencies.count();
   }
-  const TrainSummary summary = SummariseTraining(*result, operations);
+  const bool one_host = host.about().is_null();
+  const TrainSummary summary = SummariseTraining(*result, operations, one_host);
   for (Measured& round : result->rounds) CountExchanges(round);
   return Trained{*std::move(result), summary};
 }

@@ -72,6 +72,12 @@ TEST(TrainStep, UtilisationIsWhatCommunicationLeaves) {
     EXPECT_GE(result["waiting_share"].get<double>(), 0);
     EXPECT_LT(result["waiting_share"].get<double>(), 1);
     EXPECT_GT(result["step_us"].get<double>(), 100);
+    EXPECT_GT(result["communication_cpu"].get<double>(), 0);
+    EXPECT_NEAR(
+        result["slowdown_beyond_cpu"].get<double>() + result["communication_cpu"].get<double>(),
+        result["slowdown"].get<double>(), 1e-9)
+        << "of a single round";
+    EXPECT_GT(result["step_cpu_increase"].get<double>(), -1);
     EXPECT_GT(result["latency_us"]["p50"].get<double>(), 0);
     EXPECT_TRUE(result["verified"].get<bool>());
   }

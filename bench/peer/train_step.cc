@@ -53,23 +53,32 @@ class TrainStep {
     double waiting = 0;
     double exchange = 0;
     double compute_cpu = 0;
+    double alone_cpu = 0;
+    double computing_cpu = 0;
     Histogram exchanges;
   };
 
   void Cycle() {
     const double cpu_before = ThreadCpuSeconds();
-    sums_.alone += steps_.Run(settings_.inner_steps);
+    Compute(sums_.alone, sums_.alone_cpu);
     const Clock::time_point start = Clock::now();
     std::future<Clock::time_point> ended = Exchange();
-    if (settings_.overlap) sums_.computing += steps_.Run(settings_.inner_steps);
+    if (settings_.overlap) Compute(sums_.computing, sums_.computing_cpu);
     const Clock::time_point waits = Clock::now();
     const Clock::time_point end = ended.get();
     sums_.waiting += SecondsBetween(waits, Clock::now());
-    if (!settings_.overlap) sums_.computing += steps_.Run(settings_.inner_steps);
+    if (!settings_.overlap) Compute(sums_.computing, sums_.computing_cpu);
     sums_.with += SecondsBetween(start, Clock::now());
     sums_.exchange += SecondsBetween(start, end);
     sums_.exchanges.Record(static_cast<uint64_t>(1e9 * SecondsBetween(start, end)));
     sums_.compute_cpu += ThreadCpuSeconds() - cpu_before;
+  }
+
+  // All inner steps; adds the seconds that they take, on the clock and of this thread's CPU.
+  void Compute(double& seconds, double& cpu_seconds) {
+    const double cpu_before = ThreadCpuSeconds();
+    seconds += steps_.Run(settings_.inner_steps);
+    cpu_seconds += ThreadCpuSeconds() - cpu_before;
   }
 
   // When it ended, or what went wrong.
@@ -88,8 +97,10 @@ class TrainStep {
     text.resize(static_cast<size_t>(std::snprintf(
         text.data(), text.size(),
         ", \"train\": {\"alone\": %.9f, \"with\": %.9f, \"computing\": %.9f, \"waiting\": %.9f, "
-        "\"exchange\": %.9f, \"compute_cpu\": %.9f, \"exchange_ns\": ",
-        sums.alone, sums.with, sums.computing, sums.waiting, sums.exchange, sums.compute_cpu)));
+        "\"exchange\": %.9f, \"compute_cpu\": %.9f, \"alone_cpu\": %.9f, \"computing_cpu\": %.9f, "
+        "\"exchange_ns\": ",
+        sums.alone, sums.with, sums.computing, sums.waiting, sums.exchange, sums.compute_cpu,
+        sums.alone_cpu, sums.computing_cpu)));
     return text + ToJson(sums.exchanges) + "}";
   }
 

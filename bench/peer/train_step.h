@@ -14,7 +14,8 @@
 namespace bench {
 
 // Until the driver ends it. REQUIRES: settings.form == "train-step". Its answers (bench/common/control.h) have also "train": seconds of
-// "alone", of "with", and of that "computing" and "waiting"; "exchange" seconds, and "exchange_ns", a histogram; "compute_cpu".
+// "alone", of "with", and of that "computing" and "waiting"; "exchange" seconds, and "exchange_ns", a histogram; CPU seconds of the computing
+// thread: "compute_cpu" of all, and in its steps "alone_cpu" and, with an exchange, "computing_cpu".
 void RunTrainStep(const Settings& settings);
 
 }  // namespace bench
