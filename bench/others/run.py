@@ -57,13 +57,22 @@ def run_one(arguments, name, form, size):
 def measure(arguments, names, form, size):
     """One row: the rounds of every contender, their medians, and how Tideway over the same kind of wire compares."""
     rounds = {name: [] for name in names}
+    failed = {}  # by contender: the others are measured all the same
     for number in range(arguments.rounds):
         for name in names if number % 2 == 0 else reversed(names):
             print(f"{form} {size} bytes, round {number + 1}/{arguments.rounds}: {name}",
                   file=sys.stderr, flush=True)
-            rounds[name].append(run_one(arguments, name, form, size))
+            if name in failed:
+                continue
+            try:
+                rounds[name].append(run_one(arguments, name, form, size))
+            except (Failed, OSError) as error:
+                if name in OURS.values():
+                    raise
+                failed[name] = str(error)
+                print(f"failed: {form} {size}: {name}: {error}", file=sys.stderr)
     contenders = {}
-    for name in names:
+    for name in [name for name in names if name not in failed]:
         ratios = [mine["goodput_gbytes_per_s"] / theirs["goodput_gbytes_per_s"]
                   for mine, theirs in zip(rounds[OURS[CONTENDERS[name][3]]], rounds[name])]
         contenders[name] = {
@@ -71,7 +80,7 @@ def measure(arguments, names, form, size):
             "tideway_ratio": statistics.median(ratios),
             "tideway_ratio_spread": [min(ratios), max(ratios)],
             "rounds": rounds[name]}
-    return {"form": form, "size_bytes": size, "contenders": contenders}
+    return {"form": form, "size_bytes": size, "contenders": contenders, "failed": failed}
 
 
 def size_text(size):
