@@ -58,7 +58,13 @@ void RequestLane::OnReady() {
 
 void RequestLane::OnDisconnected() {
   for (auto it = entries_.begin(); it != entries_.end();) {
-    it = it->second.request.has_heartbeat() ? entries_.erase(it) : std::next(it);
+    const wire::ControlRequest& request = it->second.request;
+    if (request.has_heartbeat() || request.has_share()) {
+      shared_->tasks.Cancel(it->second.timer);
+      it = entries_.erase(it);
+    } else {
+      ++it;
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // RequestLane: control requests to one server (assignments, heartbeats, statistics, ...), matched with their replies.
 //
 // A request without a reply is sent again over the next connection; every request that the client makes may be repeated.
-// Heartbeats are the exception: the next one tells the same and more.
+// Heartbeats are the exception: the next one tells the same and more. So are offers of shared memory, which are of one connection.
 //
 // Threads: the state strand; so do the callbacks.
 

@@ -158,6 +158,11 @@ absl::StatusOr<std::shared_ptr<const SharedMapping>> SharedMapping::Open(
   struct stat info = {};
   if (fstat(file.number(), &info) != 0 || !S_ISREG(info.st_mode)) return NoBlock("no file");
   if (static_cast<uint64_t>(info.st_size) != kPage + descriptor.bytes) return NoBlock("its size");
+  // To read what is not there yet would make it there, at this process's cost.
+  constexpr uint64_t kStatBlock = 512;
+  if (static_cast<uint64_t>(info.st_blocks) * kStatBlock < kPage + descriptor.bytes) {
+    return NoBlock("it has holes");
+  }
   // One that can shrink would kill the process that reads behind its end.
   const int seals = fcntl(file.number(), F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return NoBlock("it can shrink");

@@ -198,10 +198,13 @@ void ServerCore::HandleRequest(const std::shared_ptr<Session>& session, uint64_t
 
 void ServerCore::HandleShare(const std::shared_ptr<Session>& session, uint64_t sequence,
                              const wire::ShareRequest& share) {
+  // A delta's, no more: what is mapped may count as this process's memory.
+  const uint64_t bytes = layout_.elements() * sizeof(float);
   if (!session->identity().unhashed || session->worker() == nullptr ||
-      share.number() >= kSharedBlocksMax) {
+      share.number() >= kSharedBlocksMax || share.bytes() != bytes) {
     return session->Refuse(absl::InvalidArgumentError(
-        "memory is shared only within a host, by a worker, and so many"));
+        absl::StrCat("memory is shared only within a host, by a worker, with a number below ",
+                     kSharedBlocksMax, " and with ", bytes, " bytes")));
   }
   // Not here: mapping takes long, and this is the transport's thread.
   executor().Post([session, sequence, share] {

@@ -193,6 +193,23 @@ TEST_F(ClientShared,
   EXPECT_EQ(payloads, 4u);
 }
 
+TEST_F(ClientShared, AnOfferThatWasNotAnsweredIsNotMadeAgainOverTheNextConnection) {
+  server.on_frame = [&](FakeConnection& connection, const Frame& frame) {
+    if (connection.number() > 1 || frame.type() != FrameType::kRequest) {
+      return server.Behave(connection, frame);
+    }
+    server.in_memory = false;
+    server.welcome.set_unhashed(false);
+    server.welcome.set_maps_memory(false);
+    connection.Close(absl::UnavailableError("died"));
+  };
+  CreateAndJoin();
+  MakeDelta();
+  ASSERT_TRUE(PushShared().ok());
+  ASSERT_TRUE(PushShared().ok());
+  EXPECT_THAT(Asked(), SizeIs(1));
+}
+
 TEST_F(ClientShared, AClientHasEightSharedDeltasAndOneMoreWhenOneHasGone) {
   CreateAndJoin();
   std::vector<SharedVector> deltas;

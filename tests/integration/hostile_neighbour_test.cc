@@ -67,13 +67,19 @@ TEST_F(HostileNeighbour, APushInMemoryOfANumberThatThereIsNotIsRefused) {
 
 TEST_F(HostileNeighbour, MemoryOfANumberThatThereIsNotIsRefused) {
   EnterAsNeighbour();
-  Share({}, kSharedBlocksMax);
-  ExpectRefusal("so many");
+  Share({.bytes = kElements * sizeof(float)}, kSharedBlocksMax);
+  ExpectRefusal("with a number below 8");
+}
+
+TEST_F(HostileNeighbour, MemoryThatIsLargerThanADeltaIsRefused) {
+  EnterAsNeighbour();
+  Share({.bytes = kElements * sizeof(float) + 4}, 0);
+  ExpectRefusal("with 256 bytes");
 }
 
 TEST_F(HostileNeighbour, MemoryThatIsNoneIsNotMappedAndAPushInItIsRefused) {
   EnterAsNeighbour();
-  ShareAndWait({.pid = 1, .file = 1, .bytes = 1 << 20, .nonce = 1});
+  ShareAndWait({.pid = 1, .file = 1, .bytes = kElements * sizeof(float), .nonce = 1});
   PushAt({});
   ExpectRefusal("which has 0");
 }
@@ -90,7 +96,7 @@ TEST_F(HostileNeighbour, APushThatReachesBeyondTheSharedMemoryIsRefused) {
 }
 
 TEST_F(HostileNeighbour, APushThatBeginsInMidFloatIsRefused) {
-  const auto block = SharedBlock::Create(2 * kElements * sizeof(float), 5);
+  const auto block = SharedBlock::Create(kElements * sizeof(float), 5);
   ASSERT_TRUE(block.ok()) << block.status();
   EnterAsNeighbour();
   ShareAndWait((*block)->descriptor());
