@@ -31,6 +31,8 @@ class FrameSender {
   // Where the server finds `payload`, a part of `delta`, without our sending it; none: send it. REQUIRES: ready().
   virtual std::optional<wire::SharedPlace> SharedPlaceOf(const SharedDelta& delta,
                                                          absl::Span<const std::byte> payload) = 0;
+  // ConnectionInfo's. REQUIRES: ready().
+  virtual size_t send_ahead_bytes() const = 0;
   // A new id for a pull or request; never 0.
   virtual uint64_t NextRequestId() = 0;
 

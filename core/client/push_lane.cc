@@ -13,10 +13,6 @@ namespace {
 // With the codecs at once: one being encoded on each strand, and one that waits.
 constexpr size_t kEncodingMax = 3;
 
-// With the transport: enough to keep it busy while the next part is encoded, and little enough that what was encoded is still in
-// a cache when the transport reads it.
-constexpr size_t kBytesLeavingMax = size_t{2} << 20;
-
 // Encoding so few values takes less than a hop to another thread.
 constexpr size_t kElementsAtOnce = 4096;
 // Looking through so many values between two writes leaves the network enough to do.
@@ -70,7 +66,7 @@ void PushLane::Add(std::shared_ptr<PushJob> job, uint32_t fragment) {
 bool PushLane::HasRoomFor(size_t bytes) const {
   if (credit_bytes_max_ == 0 || encoding_ >= kEncodingMax) return false;
   if (parts_under_way_ == 0) return true;  // a credit below one fragment still lets one through
-  if (bytes_leaving_ >= kBytesLeavingMax) return false;
+  if (bytes_leaving_ >= send_ahead_bytes_) return false;
   return parts_under_way_ < parts_max_ && credit_bytes_used_ + bytes <= credit_bytes_max_;
 }
 
@@ -245,6 +241,7 @@ void PushLane::SetHash(Part& part) {
 void PushLane::OnReady(size_t credit_bytes, size_t pushes_max) {
   credit_bytes_max_ = std::max<size_t>(credit_bytes, 1);
   parts_max_ = std::max<size_t>(pushes_max, 1);
+  send_ahead_bytes_ = sender_->send_ahead_bytes();
   if (!sent_.empty()) codecs_.Disturbed();
   for (auto& [sequence, part] : sent_) SendAgain(part);
   while (!unsent_.empty()) {

@@ -11,7 +11,7 @@
 // memory, and the part settles when it has let go of that.
 //
 // What was sent keeps its bytes and its sequence: after a reconnect it goes out again as it was, in order. A few parts are with the
-// codec at once, and not much more than kBytesLeavingMax with the transport, so that the next one is encoded while this one leaves.
+// codec at once, and not much more than ConnectionInfo::send_ahead_bytes with the transport: the next one is encoded while this one leaves.
 // Fragments take turns between two codec strands, so that two threads encode where there are two; the parts of one fragment stay in
 // order.
 //
@@ -135,7 +135,8 @@ class PushLane {
   uint64_t last_sequence_ = 0;
   std::vector<Part> leaving_;  // settled but for what the transport still reads
 
-  size_t bytes_leaving_ = 0;  // with the transport
+  size_t bytes_leaving_ = 0;     // with the transport
+  size_t send_ahead_bytes_ = 0;  // what may be
 
   size_t credit_bytes_max_ = 0;  // 0: never ready yet
   size_t parts_max_ = 0;

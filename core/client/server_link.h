@@ -92,6 +92,7 @@ class ServerLink final : public FrameSender {
                                                  absl::Span<const std::byte> payload) override {
     return offers_.PlaceOf(delta, payload);
   }
+  size_t send_ahead_bytes() const override { return send_ahead_bytes_; }
   uint64_t NextRequestId() override { return ++last_request_id_; }
   void SendFrame(std::shared_ptr<Buffer> frame) override;
   void SendFrame(std::shared_ptr<Buffer> frame, absl::Span<const std::byte> payload,
@@ -151,6 +152,7 @@ class ServerLink final : public FrameSender {
   uint64_t attempt_ = 0;  // numbers the connections
   std::shared_ptr<Connection> connection_;
   std::atomic<bool> unhashed_{false};  // as the welcome says; the transport's thread reads it
+  size_t send_ahead_bytes_ = 0;
   uint64_t session_ = 0;
   uint64_t last_request_id_ = 0;
   absl::Duration lease_ = absl::ZeroDuration();

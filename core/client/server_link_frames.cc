@@ -109,7 +109,9 @@ absl::Status ServerLink::OnWelcome(absl::Span<const std::byte> payload) {
   CancelTimers();
   state_ = State::kReady;
   session_ = welcome->session();
-  unhashed_ = welcome->unhashed() && connection_->info().in_memory;
+  const ConnectionInfo about = connection_->info();
+  unhashed_ = welcome->unhashed() && about.in_memory;
+  send_ahead_bytes_ = about.send_ahead_bytes;
   offers_.OnReady(unhashed_ && welcome->maps_memory());
   ready_since_ = shared_->tasks.Now();
   ReportPath();

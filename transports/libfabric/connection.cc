@@ -13,6 +13,10 @@ namespace {
 // A peer that was heard a shorter time ago is still looking at its queue.
 constexpr absl::Duration kPeerLooks = absl::Microseconds(10);
 
+// The peer reads large payloads, and waits a round trip for each. With 2 MiB under way it waited half of its time: pushes of 64 MiB over
+// net, tcp and shm are 1.2 to 1.6 times as quick with this; twice as much brings nothing more.
+constexpr size_t kSendAheadBytes = size_t{8} << 20;
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<OfiConnection>> OfiConnection::Create(Setup setup) {
@@ -41,6 +45,7 @@ OfiConnection::OfiConnection(Setup setup)
   info_.local = std::move(setup.local);
   info_.peer = std::move(setup.peer.text);
   info_.in_memory = domain_->provider().same_host;
+  info_.send_ahead_bytes = kSendAheadBytes;
   info_.details["provider"] = domain_->provider().scheme;
   info_.details["device"] = domain_->device()->info()->domain_attr->name;
   info_.details["payloads"] =

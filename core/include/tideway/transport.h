@@ -101,6 +101,9 @@ struct ConnectionInfo {
   // Bytes never leave this host's memory: processors and the kernel copy them, and nothing in between can damage them. Both ends
   // say the same. Payloads go without a hash then (docs/decisions/unhashed-payloads.md).
   bool in_memory = false;
+  // How many bytes of large messages are best given to Send before the first of them are out: enough to keep the peer busy, and little
+  // enough that what was written just before is still in a cache. More where the peer fetches payloads by itself, a round trip each.
+  size_t send_ahead_bytes = size_t{2} << 20;
 };
 
 class Connection {
