@@ -36,6 +36,8 @@ class Floats {
   struct Owner;
 
   void OfBuffer(PyObject* object, const std::string& name, bool writable);
+  // False, and nothing has changed: it is no torch tensor, or one that the slower way tells what is wrong with.
+  bool TryTorch(const pybind11::object& object);
   void OfDlpack(const pybind11::object& object, const std::string& name);
 
   std::shared_ptr<Owner> owner_;
