@@ -41,6 +41,13 @@ bool Wire::ReceiveInto(float* data, size_t bytes) {
   return Receive(bytes, [&](const float* message) { std::memcpy(data, message, bytes); });
 }
 
+bool LandingWire::Receive(size_t bytes, const Use& use) {
+  if (landing_.size() * sizeof(float) < bytes) landing_.resize(bytes / sizeof(float));
+  if (!ReceiveInto(landing_.data(), bytes)) return false;
+  use(landing_.data());
+  return true;
+}
+
 void ServeExchange(const ExchangeSettings& settings, Wire& wire, float* sum) {
   std::array<char, kAckBytes> ack = {};
   while (true) {

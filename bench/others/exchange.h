@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "bench/common/options.h"
 
@@ -45,6 +46,16 @@ class Wire {
   virtual bool Receive(size_t bytes, const Use& use) = 0;
   // The same, into `data`. A library that can do better than to copy does so.
   virtual bool ReceiveInto(float* data, size_t bytes);
+};
+
+// Of a library that wants to be told where a message shall land: Receive has it land in memory of its own.
+class LandingWire : public Wire {
+ public:
+  bool Receive(size_t bytes, const Use& use) final;
+  bool ReceiveInto(float* data, size_t bytes) override = 0;
+
+ private:
+  std::vector<float> landing_;
 };
 
 // Answers one client until it closes. `sum` has settings.bytes.

@@ -11,14 +11,13 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "bench/others/exchange.h"
 
 namespace bench {
 namespace {
 
-class GlooWire final : public Wire {
+class GlooWire final : public LandingWire {
  public:
   GlooWire(int rank, const std::string& folder)
       : other_(1 - rank), context_(std::make_shared<gloo::rendezvous::Context>(rank, 2)) {
@@ -31,13 +30,6 @@ class GlooWire final : public Wire {
     auto& buffer = BufferAt(const_cast<void*>(data), bytes);
     buffer.send(other_, kSlot);
     if (!buffer.waitSend()) throw std::runtime_error("a send was aborted");
-  }
-
-  bool Receive(size_t bytes, const Use& use) override {
-    if (landing_.size() * sizeof(float) < bytes) landing_.resize(bytes / sizeof(float));
-    if (!ReceiveInto(landing_.data(), bytes)) return false;
-    use(landing_.data());
-    return true;
   }
 
   bool ReceiveInto(float* data, size_t bytes) override {
@@ -64,7 +56,6 @@ class GlooWire final : public Wire {
   const int other_;
   const std::shared_ptr<gloo::rendezvous::Context> context_;
   std::map<std::pair<void*, size_t>, std::unique_ptr<Buffer>> buffers_;
-  std::vector<float> landing_;
 };
 
 std::string NewFolder() {

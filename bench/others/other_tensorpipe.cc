@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "bench/others/exchange.h"
 
@@ -51,7 +50,7 @@ std::shared_ptr<tensorpipe::Context> MakeContext() {
   return context;
 }
 
-class PipeWire final : public Wire {
+class PipeWire final : public LandingWire {
  public:
   PipeWire() : context_(MakeContext()) {}
   ~PipeWire() override {
@@ -91,13 +90,6 @@ class PipeWire final : public Wire {
   void Flush() override {
     for (const auto& sent : sends_) sent->Get();
     sends_.clear();
-  }
-
-  bool Receive(size_t bytes, const Use& use) override {
-    if (landing_.size() * sizeof(float) < bytes) landing_.resize(bytes / sizeof(float));
-    if (!ReceiveInto(landing_.data(), bytes)) return false;
-    use(landing_.data());
-    return true;
   }
 
   bool ReceiveInto(float* data, size_t bytes) override {
@@ -141,7 +133,6 @@ class PipeWire final : public Wire {
   std::shared_ptr<tensorpipe::Listener> listener_;
   std::shared_ptr<tensorpipe::Pipe> pipe_;
   std::deque<std::unique_ptr<Awaited<Done>>> sends_;
-  std::vector<float> landing_;
 };
 
 void RunServer(const ExchangeSettings& settings) {

@@ -35,10 +35,14 @@ class Mover {
   std::string& moved_;
 };
 
-TEST(Turns, AMessageIsMovedWholeBeforeItIsTheNextOnesTurnAndTheyKeepTheirOrder) {
+class TurnsTest : public ::testing::Test {
+ protected:
   asio::io_context io;
-  Turns turns(&io);
+  Turns turns{&io};
   std::string moved;
+};
+
+TEST_F(TurnsTest, AMessageIsMovedWholeBeforeItIsTheNextOnesTurnAndTheyKeepTheirOrder) {
   Mover a(turns, 'a', 3, moved);
   Mover b(turns, 'b', 2, moved);
   Mover c(turns, 'c', 1, moved);
@@ -50,10 +54,7 @@ TEST(Turns, AMessageIsMovedWholeBeforeItIsTheNextOnesTurnAndTheyKeepTheirOrder) 
   EXPECT_EQ(moved, "aaabbc");
 }
 
-TEST(Turns, WhateverElseIsToBeDoneIsDoneBetweenTwoPieces) {
-  asio::io_context io;
-  Turns turns(&io);
-  std::string moved;
+TEST_F(TurnsTest, WhateverElseIsToBeDoneIsDoneBetweenTwoPieces) {
   Mover a(turns, 'a', 3, moved);
   Mover b(turns, 'b', 1, moved);
   a.Ask();
@@ -66,10 +67,7 @@ TEST(Turns, WhateverElseIsToBeDoneIsDoneBetweenTwoPieces) {
   EXPECT_EQ(moved, "a.a.ab");
 }
 
-TEST(Turns, TheTurnIsFreeAgainAfterTheLastOne) {
-  asio::io_context io;
-  Turns turns(&io);
-  std::string moved;
+TEST_F(TurnsTest, TheTurnIsFreeAgainAfterTheLastOne) {
   Mover a(turns, 'a', 1, moved);
   Mover b(turns, 'b', 1, moved);
   a.Ask();
