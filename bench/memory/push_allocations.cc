@@ -25,6 +25,7 @@
 #include "bench/common/vectors.h"
 #include "bench/driver/program.h"
 #include "bench/memory/allocation_counter.h"
+#include "bench/memory/roles.h"
 #include "nlohmann/json.hpp"
 #include "tideway/blocking.h"
 #include "tideway/builtin_codecs.h"
@@ -216,19 +217,12 @@ bool Measure(const Settings& settings) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  bool good = true;
-  const int status = bench::Main([&] {
-    const bench::Options options(argc, argv,
-                                 {"bytes", "fragment", "pushes", "sites", "depth", "client-max",
-                                  "server-max", "uri", "codec", "optimizer"});
-    const bench::Settings settings(options, argv[0]);
-    if (options.role() == "server") {
-      bench::RunServer(settings);
-    } else if (options.role() == "measure") {
-      good = bench::Measure(settings);
-    } else {
-      throw std::invalid_argument("'" + options.role() + "' is no role; there are measure, server");
-    }
-  });
-  return status == EXIT_SUCCESS && !good ? EXIT_FAILURE : status;
+  return bench::RunInRole(
+      argc, argv,
+      {"bytes", "fragment", "pushes", "sites", "depth", "client-max", "server-max", "uri", "codec",
+       "optimizer"},
+      [&](const bench::Options& options) {
+        return bench::Measure(bench::Settings(options, argv[0]));
+      },
+      [&](const bench::Options& options) { bench::RunServer(bench::Settings(options, argv[0])); });
 }

@@ -28,6 +28,7 @@
 #include "bench/common/options.h"
 #include "bench/common/vectors.h"
 #include "bench/driver/program.h"
+#include "bench/memory/roles.h"
 #include "tideway/blocking.h"
 #include "tideway/builtin_codecs.h"
 #include "tideway/builtin_transports.h"
@@ -307,19 +308,9 @@ bool Measure(const Settings& settings) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  bool good = true;
-  const int status = bench::Main([&] {
-    const bench::Options options(
-        argc, argv,
-        {"bytes", "credit", "workers", "pushes", "pull", "tolerance", "optimizer", "codec"});
-    const bench::Settings settings(options);
-    if (options.role() == "server") {
-      bench::RunServer(settings);
-    } else if (options.role() == "measure") {
-      good = bench::Measure(settings);
-    } else {
-      throw std::invalid_argument("'" + options.role() + "' is no role; there are measure, server");
-    }
-  });
-  return status == EXIT_SUCCESS && !good ? EXIT_FAILURE : status;
+  return bench::RunInRole(
+      argc, argv,
+      {"bytes", "credit", "workers", "pushes", "pull", "tolerance", "optimizer", "codec"},
+      [](const bench::Options& options) { return bench::Measure(bench::Settings(options)); },
+      [](const bench::Options& options) { bench::RunServer(bench::Settings(options)); });
 }
